@@ -1,1 +1,32 @@
-"""standards."""
+"""The DRAM standards, one file each. A file that defines a :class:`~pimsim.dram.spec.Standard` is found by its name."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from functools import cache
+
+from pimsim.dram.spec import Standard
+from pimsim.errors import InputError, Problem, nearest
+
+
+@cache
+def all_standards() -> dict[str, Standard]:
+    """Every standard in this folder, by name."""
+    found: dict[str, Standard] = {}
+    for module_info in pkgutil.iter_modules(__path__):
+        module = importlib.import_module(f"{__name__}.{module_info.name}")
+        found.update({v.name: v for v in vars(module).values() if isinstance(v, Standard)})
+    return found
+
+
+def standard(name: str) -> Standard:
+    """The standard called ``name``.
+
+    Raises:
+        InputError: there is none; names the nearest.
+    """
+    known = all_standards()
+    if name not in known:
+        raise InputError(Problem(f"unknown DRAM standard '{name}'", nearest(name, list(known)), key="memory.standard"))
+    return known[name]

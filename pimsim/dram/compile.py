@@ -1,0 +1,264 @@
+"""Compile a standard and its timing values into the arrays that the kernels read.
+
+Rows of one (level, before, after) are merged to the strictest. A row whose commands address more than its scope is *lifted* to the
+wider command's level: "in every bank: REFab -> ACT" is the same as "in the rank: REFab -> ACT", since the rank-wide
+command counts in every bank below it. The lifted rows touch one node a level, which is what makes issuing a command cheap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from pimsim.dram.expression import evaluate, names
+from pimsim.dram.spec import LEVELS, Cause, Constraint, Effect, Organization, Standard
+from pimsim.errors import InputError, Problem
+from pimsim.kernels import table as layout
+from pimsim.kernels.table import Table
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A constraint row with its numbers in: commands by index, latency in ticks, level lifted."""
+
+    level: int
+    before: tuple[int, ...]
+    after: tuple[int, ...]
+    value: int
+    window: int
+    sibling: bool
+    source: Constraint
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A part ready to simulate.
+
+    Attributes:
+        rules: every row with its numbers, for the oracle, the checker and explanations.
+        timing: the timing values in clocks, derived ones included.
+        table: the arrays for the kernels.
+    """
+
+    standard: Standard
+    organization: Organization
+    timing: Mapping[str, int]
+    tick_fs: int
+    rules: tuple[Rule, ...]
+    table: Table
+
+    @property
+    def command_names(self) -> tuple[str, ...]:
+        """Names of the commands, by index."""
+        return tuple(c.name for c in self.standard.commands)
+
+    def command(self, name: str) -> int:
+        """Index of a command; -1 if the standard has none of that name."""
+        names_ = self.command_names
+        return names_.index(name) if name in names_ else -1
+
+
+def complete_timing(standard: Standard, timing: Mapping[str, int]) -> dict[str, int]:
+    """``timing`` (clocks) with aliases spread and derived values filled in.
+
+    Raises:
+        InputError: every timing value that a row or latency needs and that is not given, at once.
+    """
+    values: dict[str, int] = {}
+    for name, value in timing.items():
+        for target in standard.aliases.get(name, ()):
+            values.setdefault(target, value)
+    values.update({n: v for n, v in timing.items()})
+    for name, text in standard.derived.items():
+        if name not in values and names(text) <= values.keys():
+            values[name] = evaluate(text, values)
+    needed = {n for c in standard.constraints for n in names(c.latency)}
+    needed |= {n for c in standard.commands for n in names(c.latency)}
+    missing = sorted(needed - values.keys())
+    if missing:
+        raise InputError(Problem(f"{standard.name} needs a value for {m}", key=f"memory.timing.{m}") for m in missing)
+    return values
+
+
+def _rules(standard: Standard, timing: Mapping[str, int]) -> tuple[Rule, ...]:
+    index = {c.name: i for i, c in enumerate(standard.commands)}
+    scope = [LEVELS.index(c.scope) for c in standard.commands]
+    rules: list[Rule] = []
+    for row in standard.constraints:
+        value = evaluate(row.latency, timing) * standard.ticks_per_clock
+        level = LEVELS.index(row.scope)
+        groups: dict[int, tuple[list[int], list[int]]] = {}
+        if row.window > 1 or row.sibling:
+            groups[level] = ([index[b] for b in row.before], [index[a] for a in row.after])
+            rules.append(Rule(level, tuple(groups[level][0]), tuple(groups[level][1]), value, row.window, row.sibling, row))
+            continue
+        for b in row.before:
+            for a in row.after:
+                lifted = min(level, scope[index[b]], scope[index[a]])
+                rules.append(Rule(lifted, (index[b],), (index[a],), value, 1, False, row))
+    return tuple(rules)
+
+
+def _merged(rules: tuple[Rule, ...]) -> dict[tuple[int, int, int], int]:
+    """(level, before, after) -> strictest value, leaving out rows that a row of a wider level already implies."""
+    strictest: dict[tuple[int, int, int], int] = {}
+    for r in rules:
+        if r.window == 1 and not r.sibling:
+            key = (r.level, r.before[0], r.after[0])
+            strictest[key] = max(strictest.get(key, r.value), r.value)
+    return {
+        (level, b, a): v
+        for (level, b, a), v in strictest.items()
+        if not any(strictest.get((wider, b, a), -1 << 60) >= v for wider in range(level))
+    }
+
+
+def compile_part(standard: Standard, organization: Organization, timing: Mapping[str, int], tick_fs: int, *,
+                 refresh: bool = True) -> Compiled:
+    """Compile a part.
+
+    Args:
+        standard: with the PIM command set added, if there is one.
+        timing: JEDEC name -> clocks (not ticks).
+        tick_fs: length of a tick in femtoseconds (a clock, or half a clock where the standard counts in half clocks).
+        refresh: whether refreshes come due (every ``tREFI``).
+
+    Raises:
+        InputError: a timing value is missing.
+    """
+    values = complete_timing(standard, timing)
+    rules = _rules(standard, values)
+    return Compiled(standard, organization, values, tick_fs, rules,
+                    _table(standard, organization, values, rules, refresh))
+
+
+def _table(standard: Standard, org: Organization, timing: Mapping[str, int], rules: tuple[Rule, ...],
+           refresh: bool) -> Table:
+    commands = standard.commands
+    index = {c.name: i for i, c in enumerate(commands)}
+    count = len(commands)
+    node_counts = [org.nodes(level) for level in range(len(LEVELS))]
+    node_base = np.concatenate(([0], np.cumsum(node_counts)[:-1])).astype(np.int64)
+    nodes = int(sum(node_counts))
+    merged = _merged(rules)
+    by_before = sorted(merged.items(), key=lambda item: (item[0][1], item[0][0], item[0][2]))
+    begin = np.searchsorted([k[1] for k, _ in by_before], np.arange(count + 1)).astype(np.int64)
+    check = np.zeros((count, len(LEVELS)), np.int64)
+    for level, _, after in merged:
+        check[after, level] = 1
+
+    windows = [r for r in rules if r.window > 1]
+    siblings = [r for r in rules if r.sibling]
+    wide_ready = int(node_base[2]) * count  # channel and rank nodes come first
+    cursor = layout.SCALARS
+    at_due, cursor = cursor, cursor + org.ranks
+    at_window: list[int] = []
+    for w in windows:
+        at_window.append(cursor)
+        cursor += node_counts[w.level] * w.window
+    at_sibling: list[int] = []
+    for s in siblings:
+        at_sibling.append(cursor)
+        cursor += node_counts[s.level]
+    at_ready, cursor = cursor, cursor + nodes * count
+    at_row, cursor = cursor, cursor + 2 * org.banks_per_channel
+
+    cadence = np.array([_cadence(i, commands[i].cycles, merged, windows) for i in range(count)], np.int64)
+    latency = np.array([evaluate(c.latency, timing) * standard.ticks_per_clock for c in commands], np.int64)
+    occupancy = np.maximum(cadence, 1)
+    for i, c in enumerate(commands):
+        if c.effect is Effect.REFRESH:
+            occupancy[i] = latency[i]
+        elif c.effect in (Effect.ACTIVATE, Effect.PRECHARGE):
+            occupancy[i] = c.cycles
+
+    def lookup(name: str) -> int:
+        return index.get(name, -1) if name else -1
+
+    def array(values: list[int]) -> np.ndarray:
+        return np.array(values, np.int64)
+
+    def membership(groups: list[tuple[int, ...]]) -> np.ndarray:
+        out = np.zeros((len(groups), count), np.int64)
+        for row, group in enumerate(groups):
+            out[row, list(group)] = 1
+        return out
+
+    pairs = [(s, b, a, at) for s, at in zip(siblings, at_sibling, strict=True) for b in s.before for a in s.after]
+    return Table(
+        commands=count,
+        banks=org.banks_per_channel,
+        node_base=node_base,
+        node_banks=array([org.banks_per_channel // n for n in node_counts]),
+        nodes=nodes,
+        scope=array([LEVELS.index(c.scope) for c in commands]),
+        effect=array([int(c.effect) for c in commands]),
+        bus=array([int(standard.two_buses and c.bus == "column") for c in commands]),
+        bus_cycles=array([c.cycles for c in commands]),
+        latency=latency,
+        opener=array([lookup(c.opener) for c in commands]),
+        closer=array([lookup(c.closer) for c in commands]),
+        row_buffer=array([c.row_buffer for c in commands]),
+        activations=array([c.activations for c in commands]),
+        align_period=array([c.align[0] for c in commands]),
+        align_phase=array([c.align[1] for c in commands]),
+        cause=array([int(c.cause) for c in commands]),
+        cadence=cadence,
+        occupancy=occupancy,
+        check_level=check,
+        rule_begin=begin,
+        rule_level=array([k[0] for k, _ in by_before]),
+        rule_after=array([k[2] for k, _ in by_before]),
+        rule_value=array([v for _, v in by_before]),
+        window_level=array([w.level for w in windows]),
+        window_size=array([w.window for w in windows]),
+        window_value=array([w.value for w in windows]),
+        window_before=membership([w.before for w in windows]),
+        window_after=membership([w.after for w in windows]),
+        window_at=array(at_window),
+        sibling_level=array([p[0].level for p in pairs]),
+        sibling_before=array([p[1] for p in pairs]),
+        sibling_after=array([p[2] for p in pairs]),
+        sibling_value=array([p[0].value for p in pairs]),
+        sibling_at=array([p[3] for p in pairs]),
+        refresh=lookup(standard.refresh),
+        precharge_all=lookup(standard.precharge_all),
+        refresh_interval=timing.get("tREFI", 0) * standard.ticks_per_clock if refresh else 0,
+        at_ready=at_ready,
+        at_row=at_row,
+        at_due=at_due,
+        at_narrow=at_ready + wide_ready,
+        state_size=cursor,
+        ranks=org.ranks,
+    )
+
+
+def _cadence(command: int, cycles: int, merged: Mapping[tuple[int, int, int], int], windows: list[Rule]) -> int:
+    """Distance at which equal commands to one place may follow one another; 0 if an activation window counts them."""
+    if any(command in w.before and command in w.after for w in windows):
+        return 0
+    return max([cycles] + [v for (_, b, a), v in merged.items() if b == command and a == command])
+
+
+def initial_state(table: Table, channels: int, *, stagger: bool = False) -> np.ndarray:
+    """The state of ``channels`` idle channels at tick 0: int64 [channels, state_size].
+
+    ``stagger`` spreads the ranks' refreshes evenly over the refresh interval.
+    """
+    state = np.full((channels, table.state_size), layout.NEVER, np.int64)
+    state[:, layout.BUS : layout.BUS + 2] = 0
+    state[:, layout.LAST] = -1
+    state[:, layout.OPEN] = 0
+    state[:, layout.UNIFORM] = -1
+    state[:, layout.OPEN_SINCE] = 0
+    state[:, table.at_row : table.at_row + 2 * table.banks] = -1
+    interval = table.refresh_interval
+    for rank in range(table.ranks):
+        due = interval * (rank + 1) // table.ranks if stagger else interval
+        state[:, table.at_due + rank] = due if interval else 1 << 60
+    return state
+
+
+__all__ = ["Cause", "Compiled", "Rule", "compile_part", "complete_timing", "initial_state"]
