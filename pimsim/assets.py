@@ -1,4 +1,4 @@
-"""The files that ship with pimsim: hardware, workloads, models and sweeps, found in a wheel, an editable install and a checkout.
+"""The files that ship with pimsim, found in a wheel, an editable install and a checkout alike.
 
 In a checkout (and so in an editable install) hwconfigs/, workloads/ and sweeps/ lie beside the package; a wheel carries
 them inside it, under ``pimsim/_assets``. Nothing else in pimsim knows where they are.
@@ -59,6 +59,12 @@ def list_assets(kind: str) -> dict[str, Path]:
 def is_path(name: str) -> bool:
     """Whether ``name`` is meant as a path (it has a separator or a file suffix) rather than a shipped name."""
     return "/" in name or "\\" in name or name.endswith(_SUFFIXES)
+
+
+def beside(name: str, file: str) -> str:
+    """``name``, or the path that it names next to ``file`` (which mentions it) where such a file exists."""
+    near = Path(file).parent / name
+    return str(near) if is_path(name) and near.is_file() else name
 
 
 def find(kind: str, name_or_path: str | Path) -> Path:

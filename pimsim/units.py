@@ -1,9 +1,10 @@
 """Quantities with units: "12 ns", "2 KiB", "16 Gb/s", "71 mA", "27 ck".
 
-Every hardware number in a configuration is written with its unit and becomes one number in one base unit here, by exact
-rational arithmetic: time is whole femtoseconds (HBM3's half clock is 312.5 ps), sizes are whole bytes, frequencies whole
-hertz and rates whole bits a second; everything else is a float in SI units (V, A, W, J, J/bit; mm2 for area). Time never
-passes through a float, so a nanosecond figure becomes clocks by exactly ceil(t / tCK), the JEDEC rounding rule.
+Every hardware number in a configuration is written with its unit and becomes one number in one base unit here, by
+exact rational arithmetic: time is whole femtoseconds (HBM3's half clock is 312.5 ps), sizes are whole bytes,
+frequencies whole hertz and rates whole bits a second; everything else is a float in SI units (V, A, W, J, J/bit; mm2
+for area). Time never passes through a float, so a nanosecond figure becomes clocks by exactly ceil(t / tCK), the JEDEC
+rounding rule.
 """
 
 from __future__ import annotations
@@ -84,7 +85,7 @@ def parse(value: object, dimension: Dimension) -> int | float:
     Returns an int where the base unit comes whole (fs, B, Hz, b/s, B/s), else a float.
     Raises :class:`UnitError` for a wrong or missing unit, NaN, an infinite or a fractional base unit.
     """
-    allowed = f"{dimension.name} as a number and a unit ({', '.join(dimension.units)}), for example '{dimension.example}'"
+    allowed = f"a number and a unit of {dimension.name} ({', '.join(dimension.units)}), for example '{dimension.example}'"
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         raise UnitError(f"{value!r} is not a {dimension.name}", allowed)
     if isinstance(value, float) and not math.isfinite(value):
@@ -128,7 +129,7 @@ def parse_frequency_hz(value: object) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Duration:
-    """A timing parameter as data sheets give them: a time in femtoseconds, or a number of clocks. Exactly one is set."""
+    """A timing parameter as data sheets give it: a time in femtoseconds or a number of clocks; exactly one is set."""
 
     fs: int | None = None
     cycles: int | None = None
@@ -214,7 +215,7 @@ def exact_size(size_bytes: int) -> str:
 
 
 def exact_whole(value: int, unit: str) -> str:
-    """Render a whole number of ``unit`` in the largest decimal prefix that divides it: 16000000000, "b/s" -> "16 Gb/s"."""
+    """Render a whole number without loss, in the largest prefix that divides it: 16000000000, "b/s" -> "16 Gb/s"."""
     for exponent, prefix in ((12, "T"), (9, "G"), (6, "M"), (3, "k")):
         if value and value % 10**exponent == 0:
             return f"{value // 10**exponent} {prefix}{unit}"

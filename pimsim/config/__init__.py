@@ -1,1 +1,69 @@
-"""config."""
+"""Configuration: YAML files become validated, frozen objects.
+
+pydantic is loaded on first use of anything here, not on import, so that ``pimsim --help`` stays quick.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pimsim.config.asic import AsicConfig
+    from pimsim.config.controller import ControllerConfig
+    from pimsim.config.loader import load, load_dram, load_system, load_workload, resolved, schema
+    from pimsim.config.memory import Currents, MemoryConfig
+    from pimsim.config.origin import Source, provenance
+    from pimsim.config.pim import PimConfig
+    from pimsim.config.system import DramConfig, EnergyConfig, SchedulerConfig, SystemConfig, SystemOptions
+    from pimsim.config.workload import WorkloadConfig
+
+_HOME = {
+    "AsicConfig": "asic",
+    "ControllerConfig": "controller",
+    "Currents": "memory",
+    "DramConfig": "system",
+    "EnergyConfig": "system",
+    "MemoryConfig": "memory",
+    "PimConfig": "pim",
+    "SchedulerConfig": "system",
+    "Source": "origin",
+    "SystemConfig": "system",
+    "SystemOptions": "system",
+    "WorkloadConfig": "workload",
+    "load": "loader",
+    "load_dram": "loader",
+    "load_system": "loader",
+    "load_workload": "loader",
+    "provenance": "origin",
+    "resolved": "loader",
+    "schema": "loader",
+}
+
+__all__ = [
+    "AsicConfig",
+    "ControllerConfig",
+    "Currents",
+    "DramConfig",
+    "EnergyConfig",
+    "MemoryConfig",
+    "PimConfig",
+    "SchedulerConfig",
+    "Source",
+    "SystemConfig",
+    "SystemOptions",
+    "WorkloadConfig",
+    "load",
+    "load_dram",
+    "load_system",
+    "load_workload",
+    "provenance",
+    "resolved",
+    "schema",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'pimsim.config' has no attribute '{name}'")
+    return getattr(import_module(f"pimsim.config.{_HOME[name]}"), name)

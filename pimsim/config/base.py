@@ -1,0 +1,55 @@
+"""What every configuration object is: frozen, closed to unknown keys, comparable, picklable.
+
+pydantic is used in this package only, and only once a configuration is read.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, NoReturn, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, PlainSerializer
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class FrozenDict(dict[K, V]):
+    """A dict that cannot be changed, so that a frozen object that holds one is frozen all through."""
+
+    def _refuse(self, *args: Any, **kwargs: Any) -> NoReturn:
+        raise TypeError("a configuration cannot be changed; load it again with --set overrides")
+
+    __setitem__ = __delitem__ = update = setdefault = pop = popitem = clear = __ior__ = _refuse  # type: ignore[assignment]
+
+    def __hash__(self) -> int:  # type: ignore[override]
+        return hash(frozenset(self.items()))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return FrozenDict, (dict(self),)
+
+
+def freeze(value: Any) -> Any:
+    """Dicts as :class:`FrozenDict`, lists as tuples, all the way down."""
+    if isinstance(value, dict):
+        return FrozenDict({key: freeze(item) for key, item in value.items()})
+    return tuple(freeze(item) for item in value) if isinstance(value, (list, tuple)) else value
+
+
+def thaw(value: Any) -> Any:
+    """The opposite of :func:`freeze`: plain dicts and lists, as YAML and JSON have them."""
+    if isinstance(value, dict):
+        return {key: thaw(item) for key, item in value.items()}
+    return [thaw(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+
+Frozen = Annotated[dict[str, V], AfterValidator(freeze)]
+"""A mapping with values of one type, frozen."""
+
+FreeForm = Annotated[dict[str, Any], AfterValidator(freeze), PlainSerializer(thaw)]
+"""A section whose keys its builder knows, not this package."""
+
+
+class Config(BaseModel):
+    """Base of all configuration objects."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)

@@ -1,0 +1,150 @@
+"""The DRAM: organisation, pins, timing, currents. Names and meanings are JEDEC's; no number of a part has a default."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Self
+
+from pydantic import model_validator
+
+from pimsim import units
+from pimsim.config.base import Config, Frozen
+from pimsim.config.quantity import Count, Current, Rate, Size, Time, Timing, Voltage, refuse
+from pimsim.dram.spec import Organization
+from pimsim.units import Duration
+
+
+class Currents(Config):
+    """Supply voltage and currents of one device, as data sheets name them. In Python: volts and amperes."""
+
+    VDD: Voltage
+    """supply voltage"""
+    IDD0: Current
+    """one bank activated and precharged every tRC"""
+    IDD2N: Current
+    """all banks precharged, standing by"""
+    IDD3N: Current
+    """a bank active, standing by"""
+    IDD4R: Current
+    """gapless reads"""
+    IDD4W: Current
+    """gapless writes"""
+    IDD5AB: Current
+    """all-bank refresh, every tRFC"""
+    IDD5PB: Current | None = None
+    """per-bank refresh, every tRFCpb"""
+    IDD2P: Current | None = None
+    """precharged, powered down"""
+    IDD3P: Current | None = None
+    """active, powered down"""
+    IDD6x: Current | None = None
+    """self refresh"""
+
+
+class MemoryConfig(Config):
+    """The memory of a system: equal channels of one part."""
+
+    part: str = ""
+    """the file under hwconfigs/dram, or a path, that the values come from"""
+    standard: str
+    """the DRAM standard: its commands and timing rules (GDDR6, HBM2, ...)"""
+    command_set: str | None = None
+    """the PIM commands on top of the standard (pim-gpt, aim, ...)"""
+    channels: Count
+    """independent channels"""
+    ranks: Count = 1
+    """ranks of a channel; on HBM its pseudo channels"""
+    sids: Count = 1
+    """stacks of a rank (HBM3)"""
+    bankgroups: Count
+    """bank groups of a rank"""
+    banks: Count
+    """banks of a rank, all its bank groups together"""
+    rows: Count
+    """rows of a bank"""
+    columns: Count
+    """column accesses that a row holds"""
+    column_bytes: Size
+    """bytes of one column access (the access granularity)"""
+    devices: Count = 1
+    """devices of a rank, sharing its commands; currents are those of one"""
+    device_width: Count | None = None
+    """data pins of one device"""
+    row_buffers: Count = 1
+    """row buffers of a bank: 1, or 2 as NeuPIMs has them (one for memory, one for PIM)"""
+    pins: Count
+    """data pins of a rank or pseudo channel"""
+    pin_rate: Rate
+    """bits a second of one data pin"""
+    tCK: Time
+    """command clock period"""
+    timing: Frozen[Timing]
+    """JEDEC name -> a time or clocks"""
+    currents: Currents | None = None
+    """supply voltage and currents of one device"""
+    currents_variants: Frozen[Currents] | None = None
+    """other sets of currents, by name"""
+    currents_variant: str = "default"
+    """which set counts: default (memory.currents) or the name of a variant"""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.banks % self.bankgroups:
+            raise refuse(f"{self.banks} banks do not divide into {self.bankgroups} bank groups",
+                         "banks counts those of all bank groups together")
+        if self.row_buffers > 2:
+            raise refuse(f"{self.row_buffers} row buffers", "row_buffers is 1 or 2")
+        variants = self.currents_variants or {}
+        if self.currents_variant != "default" and self.currents_variant not in variants:
+            known = ", ".join(["default", *variants])
+            raise refuse(f"currents_variant '{self.currents_variant}' is not a set of currents here", f"one of: {known}")
+        return self
+
+    @property
+    def organization(self) -> Organization:
+        """The organisation of one channel as the standards count it."""
+        return Organization(self.ranks, self.sids, self.bankgroups, self.banks // self.bankgroups, self.rows,
+                            self.columns, self.column_bytes)
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of one row of one bank."""
+        return self.columns * self.column_bytes
+
+    @property
+    def bank_bytes(self) -> int:
+        """Bytes of one bank."""
+        return self.rows * self.row_bytes
+
+    @property
+    def capacity_bytes(self) -> int:
+        """Bytes of the whole memory."""
+        return self.channels * self.ranks * self.sids * self.banks * self.bank_bytes
+
+    @property
+    def external_bytes_per_s(self) -> float:
+        """Peak bandwidth of the pins of all channels together."""
+        return self.channels * self.ranks * self.pins * self.pin_rate / 8
+
+    @property
+    def chosen_currents(self) -> Currents | None:
+        """The set of currents that ``currents_variant`` names."""
+        if self.currents_variant == "default" or self.currents_variants is None:
+            return self.currents
+        return self.currents_variants[self.currents_variant]
+
+    @property
+    def timing_cycles(self) -> Mapping[str, int]:
+        """JEDEC name -> clocks of tCK, rounded up.
+
+        Where the part gives no burst length ``BL``, it is the clocks that the pins need for one column access.
+        """
+        cycles = {name: duration.to_cycles(self.tCK) for name, duration in self.timing.items()}
+        if "BL" not in cycles:
+            cycles["BL"] = Duration(fs=self.burst_fs).to_cycles(self.tCK)
+        return cycles
+
+    @property
+    def burst_fs(self) -> int:
+        """Femtoseconds that the pins need for one column access, rounded up."""
+        return -(-self.column_bytes * 8 * units.FS_PER_S // (self.pins * self.pin_rate))

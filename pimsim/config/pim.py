@@ -1,0 +1,35 @@
+"""The compute units in the memory."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import model_validator
+
+from pimsim.config.base import Config
+from pimsim.config.quantity import Area, Count, Frequency, Power, Size, refuse
+
+
+class PimConfig(Config):
+    """One multiply-accumulate unit a bank, and the buffer that feeds those of a channel."""
+
+    lanes: Count
+    """multipliers of one bank's unit: elements of a column access"""
+    clock: Frequency | None = None
+    """clock of the units, where it is not the column cadence"""
+    global_buffer: Size
+    """bytes of a channel's buffer for the input vector"""
+    all_bank_act: Literal["single", "faw"] = "single"
+    """activating all banks: one command, or bank by bank under tRRD and tFAW"""
+    mac_energy: Literal["unit-power", "3x-read", "4x-read"]
+    """energy of an all-bank MAC: mac_power while it computes, or a multiple of a column read (CENT 3x, NeuPIMs 4x)"""
+    mac_power: Power | None = None
+    """power of all units of a channel while they compute"""
+    mac_area: Area | None = None
+    """area of all units of a channel"""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.mac_energy == "unit-power" and self.mac_power is None:
+            raise refuse("mac_energy: unit-power needs a mac_power", "or mac_energy: 3x-read, 4x-read")
+        return self

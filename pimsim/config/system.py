@@ -1,0 +1,83 @@
+"""A DRAM part and a whole system, as ``hwconfigs/`` describes them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, PrivateAttr
+
+from pimsim.config.asic import AsicConfig
+from pimsim.config.base import Config, FreeForm, Frozen
+from pimsim.config.controller import ControllerConfig
+from pimsim.config.document import Document
+from pimsim.config.memory import MemoryConfig
+from pimsim.config.pim import PimConfig
+from pimsim.config.quantity import EnergyPerBit
+
+Approximation = Literal["layers", "iterations"]
+
+
+def _names(value: Any) -> Any:
+    """A list of names, also written ``layers, iterations`` or ``none``."""
+    if isinstance(value, str):
+        value = [word.strip() for word in value.split(",") if word.strip()]
+    if value is None or value == ["none"]:
+        return ()
+    return tuple(value) if isinstance(value, list) else value
+
+
+class EnergyConfig(Config):
+    """How energy is computed from currents, and what the pins cost."""
+
+    formula: Literal["dramsim3", "drampower"] = "dramsim3"
+    """whose formulas turn currents into energy per command"""
+    io: EnergyPerBit
+    """energy of a bit over the pins"""
+
+
+class SchedulerConfig(Config):
+    """How a batch of requests is served."""
+
+    sub_batches: Literal["on", "off", "auto"] = "off"
+    """interleave two half-batches (NeuPIMs)"""
+
+
+class SystemOptions(Config):
+    """What the system as a whole does."""
+
+    overlap: Literal["none", "pipelined"] = "none"
+    """none: an instruction starts once ASIC and memory are both idle; pipelined: once its operands are there"""
+    approximate: Annotated[tuple[Approximation, ...], BeforeValidator(_names)] = ()
+    """what may be approximated (its error is reported): layers, iterations"""
+
+
+class DramConfig(Config):
+    """A DRAM part with the controller and the compute units that come with it."""
+
+    name: str = ""
+    """its name: that of the file unless given"""
+    description: str = ""
+    """one line for people"""
+    memory: MemoryConfig
+    controller: ControllerConfig = Field(default_factory=ControllerConfig)
+    pim: PimConfig | None = None
+    energy: EnergyConfig | None = None
+    _document: Document | None = PrivateAttr(None)
+
+
+class SystemConfig(DramConfig):
+    """A whole system."""
+
+    kind: str
+    """which builder makes it (pim-gpt, neupims, ...)"""
+    asic: AsicConfig | None = None
+    npu: FreeForm | None = None
+    """the NPU's own keys"""
+    mapping: str
+    """where tensors lie and how operators become commands"""
+    placement: str | Frozen[str] = "fixed"
+    """which unit an operator runs on: a policy, or operator class -> unit"""
+    scheduler: SchedulerConfig = Field(default_factory=SchedulerConfig)
+    system: SystemOptions = Field(default_factory=SystemOptions)
+    compat: Frozen[bool] = Field(default_factory=dict)
+    """named shortcuts of reference simulators to reproduce"""
