@@ -7,43 +7,102 @@ the last prompt token puts out the first output token and so counts as decode; t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import groupby
 from typing import overload
 
 from pimsim.errors import InputError, Problem
 from pimsim.model.architecture import Architecture
-from pimsim.model.dtype import canonical
-from pimsim.model.graph import Graph, Node, embedding_graph, head_graph, layer_graph, layer_runs
+from pimsim.model.dtype import BITS, canonical
+from pimsim.model.graph import Formats, Node
+from pimsim.model.layer import embedding_graph, head_graph, layer_graph
 from pimsim.model.operator import Operator
+from pimsim.model.routing import Loads, Routing, make_routing
 from pimsim.model.trace import Block, Step, Trace
 
 PREFILL = ("inline", "elsewhere")
 
 
 class Template:
-    """Nodes of a block with the context-independent operators made once."""
+    """The nodes of a block, with everything that no step changes made once."""
 
     def __init__(self, nodes: tuple[Node, ...], phase: str, layer: int, batch: int):
+        self._phase, self._layer, self._batch = phase, layer, batch
         self._operators = [node.at(i, phase, layer, batch, 1) for i, node in enumerate(nodes)]
         self._contextual = [(i, node) for i, node in enumerate(nodes) if node.contextual]
-        self._phase, self._layer, self._batch = phase, layer, batch
+        self._slots = [(i, node) for i, node in enumerate(nodes) if node.slot >= 0]
+        self._expert_operators: dict[tuple[int, int, int], Operator] = {}
 
-    def at(self, context: int) -> tuple[Operator, ...]:
-        """The template with ``context`` tokens so far."""
-        if not self._contextual:
-            return tuple(self._operators)
+    def at(self, context: int, loads: Loads = ()) -> tuple[Operator, ...]:
+        """The operators with ``context`` tokens so far and ``loads`` on the layer's experts."""
         made = self._operators.copy()
         for i, node in self._contextual:
             made[i] = node.at(i, self._phase, self._layer, self._batch, context)
+        for i, node in self._slots:
+            made[i] = self._expert(i, node, *loads[node.slot])
         return tuple(made)
+
+    def _expert(self, index: int, node: Node, expert: int, tokens: int) -> Operator:
+        key = (index, expert, tokens)
+        if key not in self._expert_operators:
+            named = replace(node, name=f"experts.{expert}.{node.name}")
+            self._expert_operators[key] = named.at(index, self._phase, self._layer, tokens, 1)
+        return self._expert_operators[key]
+
+
+class Decoder:
+    """An architecture's blocks in one phase: embedding, layers and head, built for any step."""
+
+    def __init__(self, arch: Architecture, formats: Formats, phase: str, batch: int, routing: Routing | None,
+                 embedding: bool, lm_head: bool):  # fmt: skip
+        self._arch, self._formats, self._phase, self._batch, self._routing = arch, formats, phase, batch, routing
+        self._first = Template(embedding_graph(arch, formats), phase, -1, batch) if embedding else None
+        self._last = Template(head_graph(arch, formats), phase, -1, batch) if lm_head else None
+        kinds = [(arch.window(layer), arch.sparse(layer)) for layer in range(arch.layers)]
+        self._runs = [list(run) for _, run in groupby(range(arch.layers), key=lambda layer: kinds[layer])]
+        self._kinds = kinds
+        self._templates: dict[tuple[int, bool, int], Template] = {}
+
+    def blocks(self, step: int, context: int) -> tuple[Block, ...]:
+        """The blocks of token step ``step`` with ``context`` tokens so far."""
+        built: dict[tuple[int, bool, Loads], tuple[Operator, ...]] = {}
+        blocks = [] if self._first is None else [Block(self._first.at(context))]
+        for first, repeat, loads in self._spans(step):
+            key = (*self._kinds[first], loads)
+            if key not in built:
+                built[key] = self._template(first, len(loads)).at(context, loads)
+            blocks.append(Block(built[key], repeat, first))
+        if self._last is not None:
+            blocks.append(Block(self._last.at(context)))
+        return tuple(blocks)
+
+    def _spans(self, step: int) -> Iterator[tuple[int, int, Loads]]:
+        """(first layer, layers, expert loads) of runs of layers that do the same work in this step."""
+        for run in self._runs:
+            if self._routing is None or not self._kinds[run[0]][1]:
+                yield run[0], len(run), ()
+                continue
+            loads = {layer: self._routing.loads(step, layer, self._batch) for layer in run}
+            for same, layers in groupby(run, key=loads.__getitem__):
+                members = list(layers)
+                yield members[0], len(members), same
+
+    def _template(self, layer: int, active: int) -> Template:
+        key = (*self._kinds[layer], active)
+        if key not in self._templates:
+            nodes = layer_graph(self._arch, self._formats, layer, active)
+            self._templates[key] = Template(nodes, self._phase, 0, self._batch)
+        return self._templates[key]
 
 
 class Steps(Sequence[Step]):
-    """Steps of a run, built when asked for."""
+    """The steps of a run, built when asked for."""
 
-    def __init__(self, contexts: range, decode_from: int, templates: dict[str, list[tuple[Template, int, int]]]):
-        """``templates``: phase -> (template, repeat, first layer); ``decode_from``: the first context of decode."""
-        self._contexts, self._decode_from, self._templates = contexts, decode_from, templates
+    def __init__(self, contexts: range, decode_from: int, prefill: Decoder, decode: Decoder):
+        """``decode_from``: the first context that is decode."""
+        self._contexts, self._decode_from = contexts, decode_from
+        self._prefill, self._decode = prefill, decode
 
     def __len__(self) -> int:
         return len(self._contexts)
@@ -57,15 +116,10 @@ class Steps(Sequence[Step]):
         if isinstance(index, slice):
             return [self[i] for i in range(*index.indices(len(self)))]
         context = self._contexts[index]
-        phase = "decode" if context >= self._decode_from else "prefill"
-        built: dict[int, tuple[Operator, ...]] = {}
-        blocks = []
-        for template, repeat, first_layer in self._templates[phase]:
-            made = built.get(id(template))
-            if made is None:
-                made = built[id(template)] = template.at(context)
-            blocks.append(Block(made, repeat, first_layer))
-        return Step(context - self._contexts.start, phase, context, tuple(blocks))
+        step = context - self._contexts.start
+        if context < self._decode_from:
+            return Step(step, "prefill", context, self._prefill.blocks(step, context))
+        return Step(step, "decode", context, self._decode.blocks(step, context))
 
 
 def lower(
@@ -77,48 +131,48 @@ def lower(
     lm_head: bool = False,
     embedding: bool = False,
     dtype: str = "bf16",
+    *,
+    weight_dtype: str = "",
+    kv_dtype: str = "",
+    routing: str = "auto",
+    seed: int = 0,
 ) -> Trace:
     """Lower a run of ``batch`` equal sequences to its operator trace.
 
     ``lm_head`` and ``embedding`` add those operators; the head (final norm and LM head) runs in decode steps only,
-    since no earlier step's output is needed. Raises InputError for lengths below 1 or unknown choices.
+    since no other step's output is needed. ``dtype`` is that of activations and, unless ``weight_dtype`` (or the
+    architecture's own) and ``kv_dtype`` say otherwise, of weights, K and V. ``routing`` names how tokens choose
+    experts (:mod:`pimsim.model.routing`). Raises InputError for lengths below 1, embeddings of positions that the model
+    has not learned, or unknown choices, all at once.
     """
+    last = prompt_tokens + output_tokens - 1
     problems = [
         Problem(f"{value} is too small", "at least 1", key=f"workload.{key}")
         for key, value in (("batch", batch), ("prompt_tokens", prompt_tokens), ("output_tokens", output_tokens))
         if value < 1
     ]
+    if embedding and architecture.position == "learned" and last > architecture.max_position:
+        problems.append(Problem(
+            f"{prompt_tokens} prompt and {output_tokens} output tokens reach position {last}",
+            f"{architecture.name} has {architecture.max_position} learned positions", key="workload.output_tokens",
+        ))  # fmt: skip
     if prefill not in PREFILL:
         problems.append(Problem(f"unknown '{prefill}'", "one of " + ", ".join(PREFILL), key="workload.prefill"))
-    short = canonical(dtype)
-    if short is None:
-        problems.append(Problem(f"unknown dtype '{dtype}'", key="workload.dtype"))
-    if problems or short is None:
-        raise InputError(problems)
-    last = prompt_tokens + output_tokens - 1
-    contexts = range(1 if prefill == "inline" else prompt_tokens, last + 1)
-    templates = {
-        phase: _templates(architecture, phase, batch, short, embedding, lm_head and phase == "decode")
+    names = {"dtype": dtype, "weight_dtype": weight_dtype or architecture.weight_dtype or dtype,
+             "kv_dtype": kv_dtype or dtype}  # fmt: skip
+    for key, name in names.items():
+        if canonical(name) is None:
+            problems.append(Problem(f"unknown dtype '{name}'", "known: " + ", ".join(BITS), key=f"workload.{key}"))
+    if problems:
+        raise InputError(dict.fromkeys(problems))
+    formats = Formats(*(canonical(name) or name for name in names.values()))
+    choose = None
+    if architecture.experts:
+        choose = make_routing(routing, architecture.experts, architecture.experts_per_token, batch, seed)
+    before, decode = (
+        Decoder(architecture, formats, phase, batch, choose, embedding, lm_head and phase == "decode")
         for phase in ("prefill", "decode")
-    }
-    return Trace(architecture.name, architecture, Steps(contexts, prompt_tokens, templates), batch)
-
-
-def _templates(
-    arch: Architecture, phase: str, batch: int, dtype: str, embedding: bool, lm_head: bool
-) -> list[tuple[Template, int, int]]:
-    def graph() -> Graph:
-        return Graph(dtype, dtype, dtype)
-
-    made: list[tuple[Template, int, int]] = []
-    if embedding:
-        made.append((Template(embedding_graph(graph(), arch), phase, -1, batch), 1, -1))
-    same: dict[tuple[Node, ...], Template] = {}
-    for first, count in layer_runs(arch):
-        nodes = layer_graph(graph(), arch, first)
-        if nodes not in same:
-            same[nodes] = Template(nodes, phase, 0, batch)
-        made.append((same[nodes], count, first))
-    if lm_head:
-        made.append((Template(head_graph(graph(), arch), phase, -1, batch), 1, -1))
-    return made
+    )
+    contexts = range(1 if prefill == "inline" else prompt_tokens, last + 1)
+    steps = Steps(contexts, prompt_tokens, before, decode)
+    return Trace(architecture.name, architecture, steps, batch)

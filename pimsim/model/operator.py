@@ -23,7 +23,7 @@ class Operator:
     """One operator on one token step.
 
     ``bytes_read`` = stored operand (weights and bias once; K or V once per sequence and key-value head) + input
-    activations; ``bytes_written`` = output activations, or the K and V elements of a ``kv_append``. ``dtype`` is that of
+    activations; ``bytes_written`` = output activations, or the elements of a ``kv_append``. ``dtype`` is that of
     activations, ``stored_dtype`` that of weights, K and V. Inside a template (see :class:`pimsim.model.trace.Block`)
     ``id`` is the local index, ``step`` is 0, ``layer`` is 0 (-1: outside the layers) and ``deps`` are relative.
     """

@@ -1,6 +1,6 @@
 """Reading config.json key by key, with the place of each key, so that everything wrong is told at once.
 
-JSON follows RFC 8259: ``NaN`` and ``Infinity`` are refused, and so are duplicate keys, which would silently win or lose.
+JSON follows RFC 8259: ``NaN`` and ``Infinity`` are refused, and so are duplicate keys, one of which would be lost.
 """
 
 from __future__ import annotations
