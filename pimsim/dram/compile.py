@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from pimsim.dram.expression import evaluate, names
 from pimsim.dram.spec import LEVELS, Cause, Constraint, Effect, Organization, Standard
 from pimsim.errors import InputError, Problem
 from pimsim.kernels import table as layout
+from pimsim.kernels.packed import counters, pack
 from pimsim.kernels.table import Table
 
 
@@ -48,6 +50,11 @@ class Compiled:
     tick_fs: int
     rules: tuple[Rule, ...]
     table: Table
+
+    @cached_property
+    def packed(self) -> np.ndarray:
+        """The table as the PIM kernels take it."""
+        return pack(self.table)
 
     @property
     def command_names(self) -> tuple[str, ...]:
@@ -226,6 +233,7 @@ def _table(standard: Standard, org: Organization, timing: Mapping[str, int], rul
         refresh=lookup(standard.refresh),
         precharge_all=lookup(standard.precharge_all),
         refresh_interval=timing.get("tREFI", 0) * standard.ticks_per_clock if refresh else 0,
+        activate_over_open=int(standard.activate_over_open),
         at_ready=at_ready,
         at_row=at_row,
         at_due=at_due,
@@ -243,16 +251,17 @@ def _cadence(command: int, cycles: int, merged: Mapping[tuple[int, int, int], in
 
 
 def initial_state(table: Table, channels: int, *, stagger: bool = False) -> np.ndarray:
-    """The state of ``channels`` idle channels at tick 0: int64 [channels, state_size].
+    """The vectors of ``channels`` idle channels at tick 0: int64 [channels, state and counters].
 
     ``stagger`` spreads the ranks' refreshes evenly over the refresh interval.
     """
-    state = np.full((channels, table.state_size), layout.NEVER, np.int64)
+    state = np.full((channels, counters(table).stop), layout.NEVER, np.int64)
+    state[:, counters(table)] = 0
     state[:, layout.BUS : layout.BUS + 2] = 0
     state[:, layout.LAST] = -1
     state[:, layout.OPEN] = 0
     state[:, layout.UNIFORM] = -1
-    state[:, layout.OPEN_SINCE] = 0
+    state[:, [layout.DONE, layout.CHARGED, layout.OWN_END, layout.OWN_CAUSE, layout.OPEN_SINCE]] = 0
     state[:, table.at_row : table.at_row + 2 * table.banks] = -1
     interval = table.refresh_interval
     for rank in range(table.ranks):

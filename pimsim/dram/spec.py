@@ -11,7 +11,7 @@ A PIM command set adds commands and rows to a standard; it is written in the sam
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 
 LEVELS = ("channel", "rank", "sid", "bankgroup", "bank")
@@ -150,6 +150,8 @@ class Standard:
         ticks_per_clock: 2 where commands may issue on half clocks (HBM3).
         two_buses: row and column commands have a bus of their own (HBM).
         activate, precharge, precharge_all, refresh, refresh_bank, read, write: the commands a plain controller uses.
+        activate_over_open: an all-bank activation may be issued while some of its banks have the row open already (as the
+            AiM simulator does); otherwise they are closed first.
         activate_deadline: expression: the second half of a two-command activation comes at most this late.
     """
 
@@ -170,14 +172,13 @@ class Standard:
     refresh_bank: str = "REFpb"
     read: str = "RD"
     write: str = "WR"
+    activate_over_open: bool = False
     source: str = ""
 
     def extended(self, name: str, commands: Iterable[Command], constraints: Iterable[Constraint],
                  aliases: Mapping[str, tuple[str, ...]] | None = None,
-                 derived: Mapping[str, str] | None = None) -> Standard:
+                 derived: Mapping[str, str] | None = None, *, activate_over_open: bool = False) -> Standard:
         """This standard with the commands and rows of a PIM command set added."""
-        from dataclasses import replace
-
         return replace(
             self,
             name=name,
@@ -185,6 +186,7 @@ class Standard:
             constraints=self.constraints + tuple(constraints),
             aliases={**self.aliases, **(aliases or {})},
             derived={**self.derived, **(derived or {})},
+            activate_over_open=activate_over_open,
         )
 
 

@@ -42,5 +42,5 @@ def jit(function: Callable[..., Any]) -> Any:
 
 
 def inline(function: Callable[..., Any]) -> Any:
-    """A small helper of kernels, to be inlined where it is called."""
-    return numba.njit(cache=True, error_model="numpy", inline="never")(function)
+    """A small helper of kernels, inlined by LLVM where it is called (a table is too large to be passed on)."""
+    return numba.njit(cache=True, error_model="numpy", forceinline=True)(function)

@@ -68,6 +68,7 @@ class Table(NamedTuple):
     refresh: int
     precharge_all: int
     refresh_interval: int  # ticks; 0: no refresh
+    activate_over_open: int  # 1: an all-bank activation may follow while some of the banks are open on its row
     # state layout
     at_ready: int
     at_row: int  # [2 row buffers, banks] open row or -1
@@ -80,7 +81,11 @@ class Table(NamedTuple):
 # Scalars at the front of a channel's state.
 LAST = 0  # tick of the last command
 BUS = 1  # [2] first free tick of each command bus
-OPEN = 3  # number of open banks (row buffer 0)
-UNIFORM = 4  # the row that all banks have open, or -1
-OPEN_SINCE = 5  # tick at which the first bank opened, for the standby energy
-SCALARS = 6
+DONE = 3  # completion of the latest data of the current task
+CHARGED = 4  # every tick before this one is charged to a cause
+OWN_END = 5  # end of the ticks that belong to the last command's own cause ...
+OWN_CAUSE = 6  # ... and that cause
+OPEN = 7  # number of open banks (row buffer 0)
+UNIFORM = 8  # the row that every bank has open (the row array then reads "closed"); -1: see the row array
+OPEN_SINCE = 9  # from when on open banks have not been counted as active yet
+SCALARS = 10

@@ -1,86 +1,129 @@
 """When may a command issue, and what does issuing it hold back: the two questions of a DRAM channel.
 
-Both work on one channel's state vector (``pimsim.kernels.table``). The state keeps, for every node and command, the tick from
-which the command is allowed ("ready"); a command looks at the nodes on the path from the channel to its target, and
-issuing it moves the ready times of the nodes on that path. A run of ``count`` equal column commands at their cadence counts as
-one: nothing but the last of them can hold a later command back, because every rule counts from the latest.
+Both work on one channel's state vector ``s`` and the packed table ``t`` (``pimsim.kernels.packed``). The state keeps, for every
+node and command, the tick from which the command is allowed ("ready"); a command looks at the nodes on the path from the
+channel to its target, and issuing it moves the ready times of the nodes on that path. A run of equal column commands at their
+cadence counts as one: only the last of them can hold a later command back, because every rule counts from the latest.
 """
 
 from __future__ import annotations
 
-from pimsim.kernels.jit import inline
+from pimsim.kernels.jit import inline, jit
+from pimsim.kernels.packed import (
+    C_ACTIVATIONS,
+    C_AFTER_SIBLING,
+    C_BEFORE_SIBLING,
+    C_BUS,
+    C_BUS_CYCLES,
+    C_ENTERS,
+    C_LEVELS,
+    C_PERIOD,
+    C_PHASE,
+    C_RULE_BEGIN,
+    C_RULE_END,
+    C_SCOPE,
+    C_WAITS,
+    COMMAND,
+    H_BANKS,
+    H_LEVEL_BANKS,
+    H_NODE,
+    H_RULE,
+    H_SIBLING,
+    H_SIBLINGS,
+    H_WINDOW,
+    HEADER,
+    RULE,
+    SIBLING,
+    WINDOW,
+)
 from pimsim.kernels.table import BUS, LAST
 
 
 @inline
-def earliest(table, state, command, bank):
+def aligned(t, command, tick):
+    """The first tick at or after ``tick`` on which the command may issue at all (edges of a clock)."""
+    record = HEADER + command * COMMAND
+    period = t[record + C_PERIOD]
+    return tick + (t[record + C_PHASE] - tick) % period if period > 1 else tick
+
+
+@jit
+def earliest(t, s, command, bank):
     """First tick at which ``command`` to flat bank ``bank`` breaks no rule, window, sibling rule or bus occupancy."""
-    tick = state[BUS + table.bus[command]]
-    at = table.at_ready
-    for level in range(table.scope[command] + 1):
-        if table.check_level[command, level]:
-            node = table.node_base[level] + bank // table.node_banks[level]
-            ready = state[at + node * table.commands + command]
+    record = HEADER + command * COMMAND
+    tick = s[BUS + t[record + C_BUS]]
+    banks = t[H_BANKS]
+    node = t[H_NODE] + bank
+    levels = t[record + C_LEVELS]
+    for level in range(t[record + C_SCOPE] + 1):
+        if levels >> level & 1:
+            ready = s[t[node + level * banks] + command]
             if ready > tick:
                 tick = ready
-    for w in range(table.window_level.size):
-        if table.window_after[w, command]:
-            size = table.window_size[w]
-            level = table.window_level[w]
-            history = table.window_at[w] + (bank // table.node_banks[level]) * size
+    waits = t[record + C_WAITS]
+    w = t[H_WINDOW]
+    while waits:
+        if waits & 1:
+            size = t[w + 1]
             # a command of several activations needs that many places in the window
-            weight = min(table.activations[command], size)
-            ready = state[history + weight - 1] + table.window_value[w]
+            weight = min(t[record + C_ACTIVATIONS], size)
+            ready = s[t[w + 3] + bank // t[t[H_LEVEL_BANKS] + t[w]] * size + weight - 1] + t[w + 2]
             if ready > tick:
                 tick = ready
-    for s in range(table.sibling_level.size):
-        if table.sibling_after[s] == command:
-            ready = _latest_sibling(table, state, s, bank) + table.sibling_value[s]
-            if ready > tick:
-                tick = ready
-    period = table.align_period[command]
-    if period > 1:
-        tick += (table.align_phase[command] - tick) % period
+        waits >>= 1
+        w += WINDOW
+    if t[record + C_AFTER_SIBLING]:
+        tick = _after_siblings(t, s, command, bank, tick)
+    return aligned(t, command, tick)
+
+
+@jit
+def _after_siblings(t, s, command, bank, tick):
+    """``tick``, moved behind what the sibling rules demand."""
+    for k in range(t[H_SIBLINGS]):
+        rule = t[H_SIBLING] + k * SIBLING
+        if t[rule + 2] != command:
+            continue
+        own_banks = t[t[H_LEVEL_BANKS] + t[rule]]
+        parent_banks = t[t[H_LEVEL_BANKS] + t[rule] - 1]
+        own = bank // own_banks
+        first = bank // parent_banks * parent_banks // own_banks
+        for node in range(first, first + parent_banks // own_banks):
+            if node != own:
+                tick = max(tick, s[t[rule + 4] + node] + t[rule + 3])
     return tick
 
 
-@inline
-def _latest_sibling(table, state, s, bank):
-    """Last tick of the earlier command of sibling rule ``s`` in the other nodes below the same parent."""
-    level = table.sibling_level[s]
-    own = bank // table.node_banks[level]
-    per_parent = table.node_banks[level - 1] // table.node_banks[level]
-    first = own // per_parent * per_parent
-    latest = state[table.sibling_at[s] + first] if first != own else state[table.sibling_at[s] + own + 1]
-    for node in range(first, first + per_parent):
-        if node != own and state[table.sibling_at[s] + node] > latest:
-            latest = state[table.sibling_at[s] + node]
-    return latest
-
-
-@inline
-def issue(table, state, command, bank, tick):
+@jit
+def issue(t, s, command, bank, tick):
     """Record that ``command`` issued at ``tick`` (the last of a counted run): everything it holds back moves."""
-    state[LAST] = tick
-    state[BUS + table.bus[command]] = tick + table.bus_cycles[command]
-    at = table.at_ready
-    for k in range(table.rule_begin[command], table.rule_begin[command + 1]):
-        level = table.rule_level[k]
-        node = table.node_base[level] + bank // table.node_banks[level]
-        index = at + node * table.commands + table.rule_after[k]
-        ready = tick + table.rule_value[k]
-        if ready > state[index]:
-            state[index] = ready
-    for w in range(table.window_level.size):
-        if table.window_before[w, command]:
-            size = table.window_size[w]
-            history = table.window_at[w] + (bank // table.node_banks[table.window_level[w]]) * size
-            weight = min(table.activations[command], size)
+    record = HEADER + command * COMMAND
+    s[LAST] = tick
+    s[BUS + t[record + C_BUS]] = tick + t[record + C_BUS_CYCLES]
+    banks = t[H_BANKS]
+    node = t[H_NODE] + bank
+    rules = t[H_RULE]
+    for k in range(rules + RULE * t[record + C_RULE_BEGIN], rules + RULE * t[record + C_RULE_END], RULE):
+        index = t[node + t[k] * banks] + t[k + 1]
+        ready = tick + t[k + 2]
+        if ready > s[index]:
+            s[index] = ready
+    enters = t[record + C_ENTERS]
+    w = t[H_WINDOW]
+    while enters:
+        if enters & 1:
+            size = t[w + 1]
+            weight = min(t[record + C_ACTIVATIONS], size)
+            history = t[w + 3] + bank // t[t[H_LEVEL_BANKS] + t[w]] * size
             # oldest first: drop `weight` of them, append as many
-            for i in range(size - weight):
-                state[history + i] = state[history + i + weight]
-            for i in range(size - weight, size):
-                state[history + i] = tick
-    for s in range(table.sibling_level.size):
-        if table.sibling_before[s] == command:
-            state[table.sibling_at[s] + bank // table.node_banks[table.sibling_level[s]]] = tick
+            for i in range(history, history + size - weight):
+                s[i] = s[i + weight]
+            for i in range(history + size - weight, history + size):
+                s[i] = tick
+        enters >>= 1
+        w += WINDOW
+    if t[record + C_BEFORE_SIBLING]:
+        for k in range(t[H_SIBLINGS]):
+            rule = t[H_SIBLING] + k * SIBLING
+            if t[rule + 1] == command:
+                s[t[rule + 4] + bank // t[t[H_LEVEL_BANKS] + t[rule]]] = tick

@@ -1,0 +1,247 @@
+"""A segment of work for a package of PIM channels and one ASIC, in one call: a list of tasks, repeated for every layer.
+
+A *task* is an operator's share of work on one resource: a program for each channel, or so many ticks of the ASIC. Each resource
+takes its tasks in list order, so going through the list once, with every start the maximum of what it waits for, is the
+event-driven outcome; nothing is decided in a different order. Channels in the same state that are given the same program are
+simulated once (exact folding): they share a *slot*, part when their programs differ and merge when their states,
+relative to the next task's start, are equal again.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pimsim.kernels.channel import ASIC_CAUSE, IDLE_CAUSE, count_active, wait_until
+from pimsim.kernels.jit import jit
+from pimsim.kernels.packed import H_AT_COUNTERS, H_AT_DUE, H_AT_ROW, H_RANKS, H_VECTOR
+from pimsim.kernels.program import MAX_DEPTH, run_program
+from pimsim.kernels.table import (
+    BUS,
+    CHARGED,
+    DONE,
+    OPEN,
+    OPEN_SINCE,
+    OWN_CAUSE,
+    OWN_END,
+    UNIFORM,
+)
+
+# Task fields.
+KIND, CLASS, ROW_BASE, ROW_STEP, COLUMN_BASE, DURATION, FIRST, TAIL = range(8)
+"""DURATION: ticks of the ASIC. FIRST: ticks from a task's begin to its first output. TAIL: ticks it still needs once its last
+streamed input is there."""
+TASK_FIELDS = 8
+PIM, ASIC = 0, 1
+
+# Dependency fields: on which task, and whether the dependent starts with its first data or with its last.
+AFTER_END, STREAMING = 0, 1
+BEFORE = -1
+"""A dependency on whatever came before: the end of the previous repetition."""
+
+
+@jit
+def _charge_wait(t, s, tick, asic_begin, asic_end, asic_from, asic_to):
+    """Charge the ticks of a waiting channel up to ``tick``: its last command's own, the ASIC's while that is busy, idle."""
+    at = s[CHARGED]
+    if tick <= at:
+        return
+    counters = t[H_AT_COUNTERS]
+    end = min(s[OWN_END], tick)
+    if end > at:
+        s[counters + s[OWN_CAUSE]] += end - at
+        at = end
+    asic = 0
+    for k in range(asic_from, asic_to):
+        overlap = min(asic_end[k], tick) - max(asic_begin[k], at)
+        if overlap > 0:
+            asic += overlap
+    s[counters + ASIC_CAUSE] += asic
+    s[counters + IDLE_CAUSE] += tick - at - asic
+    s[CHARGED] = tick
+
+
+@jit
+def _same(t, a, b, tick):
+    """Are two channels in the same state, seen from commands at or after ``tick``?"""
+    if a[UNIFORM] != b[UNIFORM] or a[OPEN] != b[OPEN] or a[CHARGED] != b[CHARGED] or a[OWN_CAUSE] != b[OWN_CAUSE]:
+        return False
+    for i in range(BUS, DONE):
+        if max(a[i], tick) != max(b[i], tick):
+            return False
+    if max(a[OWN_END], tick) != max(b[OWN_END], tick) or (a[OPEN] > 0 and a[OPEN_SINCE] != b[OPEN_SINCE]):
+        return False
+    ready = t[H_AT_DUE] + t[H_RANKS]
+    for i in range(t[H_AT_DUE], ready):
+        if a[i] != b[i]:
+            return False
+    for i in range(ready, t[H_AT_ROW]):
+        if max(a[i], tick) != max(b[i], tick):
+            return False
+    for i in range(t[H_AT_ROW], t[H_AT_COUNTERS]):
+        if a[i] != b[i]:
+            return False
+    return True
+
+
+@jit
+def _account(t, slots, used, states, by_channel, by_class, kind):
+    """Add what each slot did to each of its channels and to the operator class, and begin anew."""
+    first = t[H_AT_COUNTERS]
+    for c in range(slots.size):
+        s = slots[c]
+        for i in range(by_channel.shape[1]):
+            by_channel[c, i] += states[s, first + i]
+            by_class[kind, i] += states[s, first + i]
+    for s in range(slots.size):
+        if used[s]:
+            for i in range(first, t[H_VECTOR]):
+                states[s, i] = 0
+
+
+@jit
+def _merge(t, states, slots, used, tick):
+    """Give channels whose states are equal from ``tick`` on the same slot."""
+    channels = slots.size
+    for a in range(channels):
+        if not used[a]:
+            continue
+        for b in range(a + 1, channels):
+            if used[b] and _same(t, states[a], states[b], tick):
+                used[b] = 0
+                for c in range(channels):
+                    if slots[c] == b:
+                        slots[c] = a
+
+
+@jit
+def _mark_used(slots, used):
+    used[:] = 0
+    for c in range(slots.size):
+        used[slots[c]] = 1
+
+
+@jit
+def _part(states, slots, used, task_program, slot_program, new_slot):
+    """Give channels of one slot whose programs differ slots of their own; ``slot_program`` is what each slot will run."""
+    channels = slots.size
+    slot_program[:] = -2
+    for c in range(channels):
+        program = task_program[c]
+        s = slots[c]
+        new_slot[c] = s
+        if slot_program[s] == -2:
+            slot_program[s] = program
+        elif slot_program[s] != program:
+            target = -1
+            for e in range(c):
+                if slots[e] == s and task_program[e] == program:
+                    target = new_slot[e]
+            if target < 0:
+                target = 0
+                while used[target]:
+                    target += 1
+                used[target] = 1
+                for i in range(states.shape[1]):
+                    states[target, i] = states[s, i]
+                slot_program[target] = program
+            new_slot[c] = target
+    for c in range(channels):
+        slots[c] = new_slot[c]
+
+
+@jit
+def run_segment(t, states, slots, programs, program_begin, tasks, task_programs, dependency_begin, dependencies,
+                dependency_kind, repeats, clock, postpone, fast, fold, by_channel, by_class, task_begin, task_end, log):
+    """Run ``repeats`` times through the tasks.
+
+    Args:
+        t: packed table.
+        states: int64 [channels, vector], one channel's vector a slot; slot of channel c is ``slots[c]``.
+        programs: int64 [n, 8], all programs behind one another; program p is ``program_begin[p]`` .. ``program_begin[p + 1]``.
+        tasks: int64 [T, TASK_FIELDS]; task_programs: int64 [T, channels], a program or -1.
+        dependency_begin: int64 [T + 1] into ``dependencies`` (a task of the same repetition, or BEFORE) and ``dependency_kind``.
+        clock: tick at which the segment begins.
+        fold: whether channels in equal states share a slot. Without it the slots must all differ.
+        by_channel, by_class: int64 [channels or classes, counters]: added to.
+        task_begin, task_end: int64 [repeats, T]: filled.
+        log: see ``pimsim.kernels.channel``; must be empty when folding.
+
+    Returns:
+        The tick at which the last task ends.
+    """
+    channels = slots.size
+    count = tasks.shape[0]
+    snapshots = np.zeros((MAX_DEPTH, t[H_VECTOR]), np.int64)
+    first_data = np.zeros(count, np.int64)
+    slot_program = np.empty(channels, np.int64)
+    new_slot = np.empty(channels, np.int64)
+    used = np.zeros(channels, np.int64)
+    asic_begin = np.zeros(repeats * count, np.int64)
+    asic_end = np.zeros(repeats * count, np.int64)
+    asic_count = 0
+    asic_seen = 0
+    asic_free = clock
+    before = clock
+    for r in range(repeats):
+        latest = before
+        for k in range(count):
+            begin = clock
+            streamed_end = clock
+            for d in range(dependency_begin[k], dependency_begin[k + 1]):
+                on = dependencies[d]
+                if on < 0:
+                    begin = max(begin, before)
+                elif dependency_kind[d] == STREAMING:
+                    begin = max(begin, first_data[on])
+                    streamed_end = max(streamed_end, task_end[r, on] + tasks[k, TAIL])
+                else:
+                    begin = max(begin, task_end[r, on])
+            if tasks[k, KIND] == ASIC:
+                begin = max(begin, asic_free)
+                end = max(begin + tasks[k, DURATION], streamed_end)
+                asic_free = end
+                asic_begin[asic_count] = begin
+                asic_end[asic_count] = end
+                asic_count += 1
+            else:
+                _mark_used(slots, used)
+                for s in range(channels):
+                    if used[s]:
+                        _charge_wait(t, states[s], begin, asic_begin, asic_end, asic_seen, asic_count)
+                        if log.shape[0] > 0:
+                            log[0, 1] = s
+                        wait_until(t, states[s], log, begin)
+                while asic_seen < asic_count and asic_end[asic_seen] <= begin:
+                    asic_seen += 1
+                _account(t, slots, used, states, by_channel, by_class, tasks[k, CLASS])
+                if fold:
+                    _merge(t, states, slots, used, begin)
+                _part(states, slots, used, task_programs[k], slot_program, new_slot)
+                end = begin
+                for s in range(channels):
+                    if used[s]:
+                        states[s, DONE] = begin
+                        p = slot_program[s]
+                        if p >= 0:
+                            if log.shape[0] > 0:
+                                log[0, 1] = s
+                                log[0, 2] = r * count + k
+                            run_program(t, states[s], snapshots, log, programs, program_begin[p], program_begin[p + 1],
+                                        tasks[k, ROW_BASE] + r * tasks[k, ROW_STEP], tasks[k, COLUMN_BASE], begin,
+                                        postpone, fast)
+                        end = max(end, states[s, DONE])
+                _account(t, slots, used, states, by_channel, by_class, tasks[k, CLASS])
+                end = max(end, streamed_end)
+            first_data[k] = min(begin + tasks[k, FIRST], end)
+            task_begin[r, k] = begin
+            task_end[r, k] = end
+            latest = max(latest, end)
+        before = latest
+    # everything is charged up to the end of the segment
+    _mark_used(slots, used)
+    for s in range(channels):
+        if used[s]:
+            _charge_wait(t, states[s], before, asic_begin, asic_end, asic_seen, asic_count)
+            count_active(t, states[s], before)
+    _account(t, slots, used, states, by_channel, by_class, tasks[count - 1, CLASS])
+    return before
