@@ -38,7 +38,7 @@ KINDS = tuple(_KINDS)
 
 def _kind(kind: str) -> _Kind:
     if kind not in _KINDS:
-        raise InputError(Problem(f"'{kind}' is not a kind of shipped file", f"known: {', '.join(KINDS)}"))
+        raise InputError(Problem(f"'{kind}' is not a kind of shipped file", nearest(kind, KINDS)))
     return _KINDS[kind]
 
 

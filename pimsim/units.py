@@ -85,7 +85,7 @@ def parse(value: object, dimension: Dimension) -> int | float:
     Returns an int where the base unit comes whole (fs, B, Hz, b/s, B/s), else a float.
     Raises :class:`UnitError` for a wrong or missing unit, NaN, an infinite or a fractional base unit.
     """
-    allowed = f"a number and a unit of {dimension.name} ({', '.join(dimension.units)}), for example '{dimension.example}'"
+    allowed = f"a number and a unit, for example '{dimension.example}'"
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         raise UnitError(f"{value!r} is not a {dimension.name}", allowed)
     if isinstance(value, float) and not math.isfinite(value):
@@ -96,7 +96,7 @@ def parse(value: object, dimension: Dimension) -> int | float:
             raise UnitError(f"'{value}' has no unit", allowed)
         unit = dimension.base
     if unit not in dimension.units:
-        hint = "write KiB (1,024 bytes) or kB (1,000 bytes)" if dimension is SIZE and unit == "KB" else allowed
+        hint = "KiB is 1,024 bytes, kB 1,000" if unit == "KB" else f"one of: {', '.join(dimension.units)}"
         raise UnitError(f"'{unit}' is not a unit of {dimension.name}", hint)
     exact = number * dimension.units[unit]
     if not dimension.whole:

@@ -11,20 +11,30 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pimsim.config.asic import AsicConfig
     from pimsim.config.controller import ControllerConfig
-    from pimsim.config.loader import load, load_dram, load_system, load_workload, resolved, schema
+    from pimsim.config.loader import load, load_asic, load_dram, load_npu, load_system, load_workload, resolved, schema
     from pimsim.config.memory import Currents, MemoryConfig
     from pimsim.config.origin import Source, provenance
     from pimsim.config.pim import PimConfig
-    from pimsim.config.system import DramConfig, EnergyConfig, SchedulerConfig, SystemConfig, SystemOptions
+    from pimsim.config.system import (
+        AsicPart,
+        DramConfig,
+        EnergyConfig,
+        NpuPart,
+        SchedulerConfig,
+        SystemConfig,
+        SystemOptions,
+    )
     from pimsim.config.workload import WorkloadConfig
 
 _HOME = {
     "AsicConfig": "asic",
+    "AsicPart": "system",
     "ControllerConfig": "controller",
     "Currents": "memory",
     "DramConfig": "system",
     "EnergyConfig": "system",
     "MemoryConfig": "memory",
+    "NpuPart": "system",
     "PimConfig": "pim",
     "SchedulerConfig": "system",
     "Source": "origin",
@@ -32,7 +42,9 @@ _HOME = {
     "SystemOptions": "system",
     "WorkloadConfig": "workload",
     "load": "loader",
+    "load_asic": "loader",
     "load_dram": "loader",
+    "load_npu": "loader",
     "load_system": "loader",
     "load_workload": "loader",
     "provenance": "origin",
@@ -42,11 +54,13 @@ _HOME = {
 
 __all__ = [
     "AsicConfig",
+    "AsicPart",
     "ControllerConfig",
     "Currents",
     "DramConfig",
     "EnergyConfig",
     "MemoryConfig",
+    "NpuPart",
     "PimConfig",
     "SchedulerConfig",
     "Source",
@@ -54,7 +68,9 @@ __all__ = [
     "SystemOptions",
     "WorkloadConfig",
     "load",
+    "load_asic",
     "load_dram",
+    "load_npu",
     "load_system",
     "load_workload",
     "provenance",

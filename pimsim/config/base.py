@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, NoReturn, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, PlainSerializer
+from pydantic import AfterValidator, BaseModel, ConfigDict, PlainSerializer, PrivateAttr
+
+from pimsim.config.document import Document
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -19,7 +21,7 @@ class FrozenDict(dict[K, V]):
     def _refuse(self, *args: Any, **kwargs: Any) -> NoReturn:
         raise TypeError("a configuration cannot be changed; load it again with --set overrides")
 
-    __setitem__ = __delitem__ = update = setdefault = pop = popitem = clear = __ior__ = _refuse  # type: ignore[assignment]
+    __setitem__ = __delitem__ = update = setdefault = pop = popitem = clear = __ior__ = _refuse
 
     def __hash__(self) -> int:  # type: ignore[override]
         return hash(frozenset(self.items()))
@@ -52,4 +54,15 @@ FreeForm = Annotated[dict[str, Any], AfterValidator(freeze), PlainSerializer(tha
 class Config(BaseModel):
     """Base of all configuration objects."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True,
+                              use_attribute_docstrings=True)
+
+
+class Described(Config):
+    """Base of everything that a file describes as a whole. It remembers the file, for the sources of its numbers."""
+
+    name: str = ""
+    """its name: that of the file unless given"""
+    description: str = ""
+    """one line for people"""
+    _document: Document | None = PrivateAttr(None)

@@ -1,21 +1,21 @@
 """YAML as people expect it, with a place for every value.
 
 Scalars follow the core schema of YAML 1.2 (section 10.3): ``1e9`` is a number, ``on`` a string, ``010`` ten and
-``0o10`` eight, where PyYAML's 1.1 rules say otherwise. Duplicate keys are refused. Every value keeps where it stands and the
-comment behind it: in hardware files that comment is the value's source.
+``0o10`` eight, where PyYAML's 1.1 rules say otherwise. Duplicate keys are refused. Every value keeps where it stands
+and the comment behind it: in hardware files that comment is the value's source.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from pimsim.errors import InputError, Problem
+from pimsim.errors import InputError, Problem, nearest
 
 KeyPath = tuple[str | int, ...]
 MAX_VALUES = 1_000_000
@@ -49,7 +49,8 @@ class Place:
     def problem(self, path: KeyPath, message: str, allowed: str = "", *, at_key: bool = False) -> Problem:
         """A :class:`Problem` at this place, or at its key."""
         line, column = (self.key_line, self.key_column) if at_key and self.key_line else (self.line, self.column)
-        return Problem(message, allowed, self.file, line, column, dotted(path) if path else "")
+        key = dotted(path)
+        return Problem(message, allowed, self.file, line, column, "" if self.file == f"--set {key}" else key)
 
 
 @dataclass(slots=True)
@@ -64,6 +65,11 @@ class Document:
         while path and path not in self.places:
             path = path[:-1]
         return self.places.get(path, Place(""))
+
+    def unknown(self, path: KeyPath, what: str, known: Sequence[str]) -> Problem:
+        """The problem of a key that nobody knows: ``what`` it would have to be, and the nearest one there is."""
+        name = str(path[-1])
+        return self.place(path).problem(path, f"unknown {what} '{name}'", nearest(name, known), at_key=True)
 
 
 def dotted(path: KeyPath) -> str:
@@ -164,7 +170,7 @@ class _Converter:
             self.problems.append(place.problem(path, f"more than {MAX_VALUES} values"))
             raise InputError(self.problems)
         if node.tag not in _CORE_TAGS:
-            self.problems.append(place.problem(path, f"tag '{node.tag}' is not supported", "plain values without a tag"))
+            self.problems.append(place.problem(path, f"tag '{node.tag}' is not supported", "values without a tag"))
             return None
         if isinstance(node, yaml.ScalarNode):
             return node.value if node.style in ("'", '"', "|", ">") else scalar(node.value)

@@ -7,9 +7,9 @@ from typing import Any
 
 from pimsim import assets
 from pimsim.config import document as yaml
-from pimsim.config.document import Document, KeyPath, Place, dotted
-from pimsim.config.jedec import expand
-from pimsim.errors import InputError, Problem, nearest
+from pimsim.config.document import Document, KeyPath, Place
+from pimsim.config.timing import expand
+from pimsim.errors import InputError, Problem
 
 PART_SECTIONS = {
     "dram": ("memory", "controller", "pim", "energy"),
@@ -62,7 +62,7 @@ def _expanded(above: Document, below: Document) -> tuple[dict[str, Any], dict[Ke
     return {**above.data, "memory": {**above.data["memory"], "timing": spread}}, places
 
 
-def compose(own: Document, kinds: Iterable[str], overrides: Sequence[str] = ()) -> Document:
+def compose(own: Document, overrides: Sequence[Document] = ()) -> Document:
     """The parts that ``own`` names (``memory: {part: gddr6-pim}``), ``own`` over them, the overrides on top.
 
     An override may name another part (``memory.part=gddr6-aim``). Raises :class:`InputError`.
@@ -70,8 +70,8 @@ def compose(own: Document, kinds: Iterable[str], overrides: Sequence[str] = ()) 
     named = overridden(own, overrides)
     composed = own
     found: list[Problem] = []
-    for kind in kinds:
-        path = (PART_SECTIONS[kind][0], "part")
+    for kind, sections in PART_SECTIONS.items():
+        path = (sections[0], "part")
         body = named.data.get(path[0])
         if not isinstance(body, dict) or "part" not in body:
             continue
@@ -85,22 +85,25 @@ def compose(own: Document, kinds: Iterable[str], overrides: Sequence[str] = ()) 
 
 
 def _part(kind: str, part: Any, place: Place) -> Document:
-    path = (PART_SECTIONS[kind][0], "part")
+    sections = PART_SECTIONS[kind]
+    path = (sections[0], "part")
     if not isinstance(part, str):
         raise InputError(place.problem(path, f"'{part}' is not a name", f"a shipped {kind} part or a path"))
     try:
         file = assets.find(kind, assets.beside(part, place.file))
     except InputError as error:
-        raise InputError([place.problem(path, f"{p.file}: {p.message}" if p.file else p.message, p.allowed)
-                          for p in error.problems]) from None
+        raise InputError([place.problem(path, words(p), p.allowed) for p in error.problems]) from None
     document = yaml.read(file)
-    sections = PART_SECTIONS[kind]
     allowed = (*sections, "name", "description")
     strangers = [key for key in document.data if key not in allowed]
     if strangers:
-        raise InputError([document.place((key,)).problem((key,), f"unknown key '{key}' in a {kind} part",
-                                                         nearest(key, allowed), at_key=True) for key in strangers])
+        raise InputError([document.unknown((key,), f"key in a {kind} part", allowed) for key in strangers])
     return select(document, sections)
+
+
+def words(problem: Problem) -> str:
+    """What a problem says, with the file it is about in the sentence: for a problem that is put at another place."""
+    return f"{problem.file}: {problem.message}" if problem.file else problem.message
 
 
 def select(document: Document, sections: Iterable[str]) -> Document:
@@ -110,35 +113,39 @@ def select(document: Document, sections: Iterable[str]) -> Document:
                     {path: place for path, place in document.places.items() if not path or path[0] in chosen})
 
 
-def override(text: str) -> Document:
-    """The layer that one ``--set PATH=VALUE`` is. The value is YAML. Raises :class:`InputError`."""
+def read_overrides(texts: Iterable[str], *, below: int = 0) -> tuple[list[Document], list[Problem]]:
+    """One layer for each ``--set PATH=VALUE``, and what is wrong with those that are ill-formed.
+
+    The value is YAML. ``below`` leaves out that many leading keys of the path (``workload.batch`` -> ``batch``).
+    """
+    layers: list[Document] = []
+    found: list[Problem] = []
+    for text in texts:
+        try:
+            layers.append(_override(text, below))
+        except InputError as error:
+            found += error.problems
+    return layers, found
+
+
+def _override(text: str, below: int) -> Document:
     path, equals, value = text.partition("=")
     path = path.strip()
     keys = path.split(".")
     if not equals or not all(keys):
         raise InputError(Problem(f"'{text}' is not PATH=VALUE", "for example memory.channels=4", file="--set"))
-    file = f"--set {path}"
-    place = Place(file)
-    parsed = yaml.parse_value(value, file)
-    data: Any = parsed
+    keys = keys[below:]
+    place = Place(f"--set {path}")
+    data = parsed = yaml.parse_value(value, place.file)
     for key in reversed(keys):
         data = {key: data}
     places: dict[KeyPath, Place] = {tuple(keys[:depth]): place for depth in range(1, len(keys) + 1)}
-    places |= {(*keys, *below): place for below, _ in yaml.leaves(parsed)}
+    places |= {(*keys, *inner): place for inner, _ in yaml.leaves(parsed)}
     return Document(data, places)
 
 
-def overridden(base: Document, overrides: Iterable[str]) -> Document:
-    """``base`` with each ``PATH=VALUE`` over it, in order. Raises :class:`InputError` with all that are ill-formed."""
-    found: list[Problem] = []
-    for text in overrides:
-        try:
-            base = merge(base, override(text))
-        except InputError as error:
-            found += error.problems
-    if found:
-        raise InputError(found)
+def overridden(base: Document, layers: Iterable[Document]) -> Document:
+    """``base`` with each layer over it, in order."""
+    for layer in layers:
+        base = merge(base, layer)
     return base
-
-
-__all__ = ["PART_SECTIONS", "compose", "dotted", "merge", "overridden", "override", "select"]

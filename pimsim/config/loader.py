@@ -1,4 +1,4 @@
-"""Read systems, DRAM parts and workloads: YAML, parts, overrides, validation; every problem at once.
+"""Read systems, parts and workloads: YAML, parts, overrides, validation; every problem at once.
 
 ``load_system("pim-gpt", ["memory.channels=4"])`` is the whole interface; ``resolved`` gives the result back as plain
 data that means the same when read again, and is what run folders and caches keep.
@@ -10,21 +10,31 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from pimsim import assets
 from pimsim.config import document as yaml
 from pimsim.config import layer
-from pimsim.config.base import Config
+from pimsim.config.base import Config, Described
 from pimsim.config.document import Document, Place
 from pimsim.config.problem import problems
-from pimsim.config.system import DramConfig, SystemConfig
+from pimsim.config.system import AsicPart, DramConfig, NpuPart, SystemConfig
+from pimsim.config.timing import known_names
 from pimsim.config.workload import WorkloadConfig
-from pimsim.errors import InputError, Problem
+from pimsim.dram.standards import all_standards
+from pimsim.errors import InputError, Problem, nearest
 
 _WORKLOAD = "workload."
 
-M = TypeVar("M", DramConfig, SystemConfig, WorkloadConfig)
+_MODELS: dict[str, type[Described]] = {
+    "system": SystemConfig,
+    "dram": DramConfig,
+    "asic": AsicPart,
+    "npu": NpuPart,
+    "workload": WorkloadConfig,
+}
+
+M = TypeVar("M", bound=Described)
 
 
 def load_system(name_or_path: str | Path, overrides: Sequence[str] = ()) -> SystemConfig:
@@ -33,27 +43,41 @@ def load_system(name_or_path: str | Path, overrides: Sequence[str] = ()) -> Syst
     Raises :class:`InputError` with every problem found.
     """
     file = assets.find("system", name_or_path)
-    mine = [text for text in overrides if not text.strip().startswith(_WORKLOAD)]
-    document = layer.compose(yaml.read(file), layer.PART_SECTIONS, mine)
-    return _validated(SystemConfig, document, file.stem)
+    layers, found = layer.read_overrides(_others(overrides))
+    document = layer.compose(yaml.read(file), layers)
+    return _validated(SystemConfig, document, file.stem, found + _dram_problems(document))
 
 
 def load_dram(part: str | Path, overrides: Sequence[str] = ()) -> DramConfig:
     """The DRAM part of a shipped name or a YAML file. Raises :class:`InputError` with every problem found."""
-    file = assets.find("dram", part)
-    mine = [text for text in overrides if not text.strip().startswith(_WORKLOAD)]
-    document = layer.compose(yaml.read(file), (), mine)
-    memory = document.data.get("memory")
-    if isinstance(memory, dict):
-        memory.setdefault("part", file.stem)
-    return _validated(DramConfig, document, file.stem)
+    return _load_part(DramConfig, "dram", part, overrides)
+
+
+def load_asic(part: str | Path, overrides: Sequence[str] = ()) -> AsicPart:
+    """The ASIC of a shipped name or a YAML file. Raises :class:`InputError` with every problem found."""
+    return _load_part(AsicPart, "asic", part, overrides)
+
+
+def load_npu(part: str | Path, overrides: Sequence[str] = ()) -> NpuPart:
+    """The NPU of a shipped name or a YAML file. Raises :class:`InputError` with every problem found."""
+    return _load_part(NpuPart, "npu", part, overrides)
+
+
+def _load_part(model: type[M], kind: str, part: str | Path, overrides: Sequence[str]) -> M:
+    file = assets.find(kind, part)
+    layers, found = layer.read_overrides(_others(overrides))
+    document = layer.overridden(yaml.read(file), layers)
+    section = document.data.get(layer.PART_SECTIONS[kind][0])
+    if isinstance(section, dict) and kind != "npu":
+        section.setdefault("part", file.stem)
+    return _validated(model, document, file.stem, found + (_dram_problems(document) if kind == "dram" else []))
 
 
 def load_workload(name_or_path: str | Path, overrides: Sequence[str] = ()) -> WorkloadConfig:
-    """The workload of a shipped name, a YAML file, a model's name or a Hugging Face config.json; overrides ``workload.*``.
+    """The workload of a shipped name, a YAML file, a model's name or a Hugging Face config.json.
 
-    A model alone is run as the PIM-GPT paper does: batch 1, prompt 1, 1,024 tokens.
-    Raises :class:`InputError` with every problem found.
+    Of the overrides, those of ``workload.*`` count. A model alone is run as the PIM-GPT paper does: batch 1, prompt 1,
+    1,024 tokens. Raises :class:`InputError` with every problem found.
     """
     name = str(name_or_path)
     if name.endswith(".json"):
@@ -64,12 +88,9 @@ def load_workload(name_or_path: str | Path, overrides: Sequence[str] = ()) -> Wo
     else:
         file = assets.find("workload", name)
         own, stem = yaml.read(file), file.stem
-    mine = [text.strip()[len(_WORKLOAD):] for text in overrides if text.strip().startswith(_WORKLOAD)]
-    document = layer.compose(own, (), mine)
-    if mine:
-        document = _prefixed(document)
-    _resolve_files(document)
-    return _validated(WorkloadConfig, document, stem)
+    layers, found = layer.read_overrides(_workloads(overrides), below=1)
+    document = layer.overridden(own, layers)
+    return _validated(WorkloadConfig, document, stem, found + _file_problems(document))
 
 
 def load(
@@ -84,38 +105,68 @@ def load(
         except InputError as error:
             found += error.problems
     if found:
-        raise InputError(dict.fromkeys(found))
+        raise InputError(found)
     return loaded[0], loaded[1]
+
+
+def _workloads(overrides: Iterable[str]) -> list[str]:
+    return [text.strip() for text in overrides if text.strip().startswith(_WORKLOAD)]
+
+
+def _others(overrides: Iterable[str]) -> list[str]:
+    return [text.strip() for text in overrides if not text.strip().startswith(_WORKLOAD)]
 
 
 def _of_model(name: str) -> Document:
     return Document({"model": name}, {(): Place(name), ("model",): Place(name)})
 
 
-def _prefixed(document: Document) -> Document:
-    """``--set tokens`` read as ``--set workload.tokens`` in the places, as the user wrote it."""
-    flag = "--set "
-
-    def prefixed(place: Place) -> Place:
-        return Place(flag + _WORKLOAD + place.file[len(flag) :]) if place.file.startswith(flag) else place
-
-    return Document(document.data, {path: prefixed(place) for path, place in document.places.items()})
-
-
-def _resolve_files(document: Document) -> None:
-    """Paths in a workload are relative to the file that mentions them."""
+def _file_problems(document: Document) -> list[Problem]:
+    """Make a workload's paths, relative to the file that mentions them, paths from here; what is not there."""
+    found: list[Problem] = []
     for key in ("model", "requests"):
         value = document.data.get(key)
-        if isinstance(value, str):
-            document.data[key] = assets.beside(value, document.place((key,)).file)
+        if not isinstance(value, str):
+            continue
+        place = document.place((key,))
+        document.data[key] = path = assets.beside(value, place.file)
+        try:
+            if key == "model":
+                assets.find("model", path)
+            elif not Path(path).is_file():
+                raise InputError(Problem(f"no such file '{value}'"))
+        except InputError as error:
+            found += [place.problem((key,), layer.words(problem), problem.allowed) for problem in error.problems]
+    return found
 
 
-def _validated(model: type[M], document: Document, name: str) -> M:
+def _dram_problems(document: Document) -> list[Problem]:
+    """A standard that does not exist, timing names that neither it nor the command set has."""
+    memory = document.data.get("memory")
+    standard = memory.get("standard") if isinstance(memory, dict) else None
+    if not isinstance(memory, dict) or not isinstance(standard, str):
+        return []
+    if standard not in all_standards():
+        path = ("memory", "standard")
+        hint = nearest(standard, list(all_standards()))
+        return [document.place(path).problem(path, f"'{standard}' is not a DRAM standard", hint)]
+    command_set, timing = memory.get("command_set"), memory.get("timing")
+    known = known_names(standard, command_set if isinstance(command_set, str) else None)
+    if not known or not isinstance(timing, dict):
+        return []
+    return [
+        document.unknown(("memory", "timing", name), "timing name", sorted(known)) for name in timing if name not in known
+    ]
+
+
+def _validated(model: type[M], document: Document, name: str, found: list[Problem]) -> M:
     document.data.setdefault("name", name)
     try:
         config = model.model_validate(document.data)
     except ValidationError as error:
-        raise InputError(problems(error, model, document)) from None
+        found = found + problems(error, model, document)
+    if found:
+        raise InputError(sorted(found, key=lambda problem: (problem.file, problem.line, problem.column)))
     config._document = document
     return config
 
@@ -125,31 +176,15 @@ def resolved(config: Config) -> dict[str, Any]:
     return config.model_dump(mode="json", exclude_none=True)
 
 
-_SCHEMAS: dict[str, tuple[type[BaseModel], Iterable[str]]] = {
-    "system": (SystemConfig, ("kind", "memory", "mapping")),
-    "dram": (DramConfig, ("memory",)),
-    "asic": (SystemConfig, ("asic",)),
-    "npu": (SystemConfig, ("npu",)),
-    "workload": (WorkloadConfig, ("model",)),
-}
-
-
 def schema(kind: str) -> dict[str, Any]:
     """JSON Schema (2020-12) of the YAML files of a kind: system, dram, asic, npu, workload. Raises :class:`InputError`.
 
     A section whose values come from a part (``memory: {part: ...}``) requires no keys of its own.
     """
-    if kind not in _SCHEMAS:
-        raise InputError(Problem(f"no schema for '{kind}'", f"known: {', '.join(_SCHEMAS)}"))
-    model, required = _SCHEMAS[kind]
-    made = model.model_json_schema()
-    made["$schema"] = "https://json-schema.org/draft/2020-12/schema"
-    made["title"] = f"pimsim {kind}"
-    if kind in layer.PART_SECTIONS:
-        keep = {"name", "description", *layer.PART_SECTIONS[kind]}
-        made["properties"] = {key: value for key, value in made["properties"].items() if key in keep}
-    made["required"] = list(required)
+    if kind not in _MODELS:
+        raise InputError(Problem(f"no schema for '{kind}'", nearest(kind, list(_MODELS))))
+    made = _MODELS[kind].model_json_schema()
     if kind == "system":
         for definition in made.get("$defs", {}).values():
             definition.pop("required", None)
-    return made
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **made, "title": f"pimsim {kind}"}

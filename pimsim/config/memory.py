@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Self
 
-from pydantic import model_validator
+from pydantic import ValidationInfo, field_validator
 
 from pimsim import units
 from pimsim.config.base import Config, Frozen
@@ -87,18 +86,28 @@ class MemoryConfig(Config):
     currents_variant: str = "default"
     """which set counts: default (memory.currents) or the name of a variant"""
 
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        if self.banks % self.bankgroups:
-            raise refuse(f"{self.banks} banks do not divide into {self.bankgroups} bank groups",
-                         "banks counts those of all bank groups together")
-        if self.row_buffers > 2:
-            raise refuse(f"{self.row_buffers} row buffers", "row_buffers is 1 or 2")
-        variants = self.currents_variants or {}
-        if self.currents_variant != "default" and self.currents_variant not in variants:
-            known = ", ".join(["default", *variants])
-            raise refuse(f"currents_variant '{self.currents_variant}' is not a set of currents here", f"one of: {known}")
-        return self
+    @field_validator("banks")
+    @classmethod
+    def _whole_groups(cls, banks: int, info: ValidationInfo) -> int:
+        groups = info.data.get("bankgroups", 1)
+        if banks % groups:
+            raise refuse(f"{banks} banks do not divide into {groups} bank groups", f"a multiple of {groups}")
+        return banks
+
+    @field_validator("row_buffers")
+    @classmethod
+    def _one_or_two(cls, row_buffers: int) -> int:
+        if row_buffers > 2:
+            raise refuse(f"{row_buffers} row buffers", "1 or 2")
+        return row_buffers
+
+    @field_validator("currents_variant")
+    @classmethod
+    def _known_variant(cls, name: str, info: ValidationInfo) -> str:
+        known = ["default", *(info.data.get("currents_variants") or ())]
+        if name not in known:
+            raise refuse(f"'{name}' is not a set of currents of this part", f"known: {', '.join(known)}")
+        return name
 
     @property
     def organization(self) -> Organization:

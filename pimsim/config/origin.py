@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from pimsim.config.base import Config
+from pimsim.config.base import Config, Described
 from pimsim.config.document import Document, KeyPath, dotted, leaves
 from pimsim.config.loader import resolved
 
@@ -38,7 +38,7 @@ def is_number(value: Any) -> bool:
 
 def provenance(config: Config) -> list[Source]:
     """The source of every number in a loaded configuration, in the order of its fields."""
-    document: Document | None = getattr(config, "_document", None)
+    document = config._document if isinstance(config, Described) else None
     return [_source(path, value, document) for path, value in leaves(resolved(config)) if is_number(value)]
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Literal
 
-from pydantic import model_validator
+from pydantic import ValidationInfo, field_validator
 
 from pimsim.config.base import Config
 from pimsim.config.quantity import Area, Count, Frequency, Power, Size, refuse
@@ -21,15 +21,16 @@ class PimConfig(Config):
     """bytes of a channel's buffer for the input vector"""
     all_bank_act: Literal["single", "faw"] = "single"
     """activating all banks: one command, or bank by bank under tRRD and tFAW"""
-    mac_energy: Literal["unit-power", "3x-read", "4x-read"]
-    """energy of an all-bank MAC: mac_power while it computes, or a multiple of a column read (CENT 3x, NeuPIMs 4x)"""
     mac_power: Power | None = None
     """power of all units of a channel while they compute"""
+    mac_energy: Literal["unit-power", "3x-read", "4x-read"]
+    """energy of an all-bank MAC: mac_power while it computes, or a multiple of a column read (CENT 3x, NeuPIMs 4x)"""
     mac_area: Area | None = None
     """area of all units of a channel"""
 
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        if self.mac_energy == "unit-power" and self.mac_power is None:
-            raise refuse("mac_energy: unit-power needs a mac_power", "or mac_energy: 3x-read, 4x-read")
-        return self
+    @field_validator("mac_energy")
+    @classmethod
+    def _power_known(cls, mac_energy: str, info: ValidationInfo) -> str:
+        if mac_energy == "unit-power" and info.data.get("mac_power", 0) is None:
+            raise refuse("unit-power needs mac_power", "a mac_power, or 3x-read, 4x-read")
+        return mac_energy

@@ -7,7 +7,7 @@ from typing import Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
-from pimsim.config.document import Document, KeyPath, dotted
+from pimsim.config.document import Document, KeyPath
 from pimsim.errors import Problem, nearest
 
 
@@ -22,7 +22,7 @@ def _problem(detail: Any, model: type[BaseModel], document: Document) -> Problem
     place = document.place(path)
     if kind == "extra_forbidden":
         known = list(_model_at(model, path[:-1]).model_fields)
-        return place.problem(path, f"unknown key '{path[-1]}'", nearest(str(path[-1]), known), at_key=True)
+        return document.unknown(path, "key", known)
     if kind == "missing":
         return place.problem(path, "is missing", _description(model, path), at_key=True)
     message, allowed = _words(kind, detail)
@@ -90,5 +90,3 @@ def _model_in(annotation: Any) -> type[BaseModel] | None:
         return next((found for argument in get_args(annotation) if (found := _model_in(argument))), None)
     return None
 
-
-__all__ = ["dotted", "problems"]

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, PrivateAttr
+from pydantic import BeforeValidator, Field
 
 from pimsim.config.asic import AsicConfig
-from pimsim.config.base import Config, FreeForm, Frozen
+from pimsim.config.base import Config, Described, FreeForm, Frozen
 from pimsim.config.controller import ControllerConfig
-from pimsim.config.document import Document
 from pimsim.config.memory import MemoryConfig
 from pimsim.config.pim import PimConfig
 from pimsim.config.quantity import EnergyPerBit
@@ -51,18 +50,26 @@ class SystemOptions(Config):
     """what may be approximated (its error is reported): layers, iterations"""
 
 
-class DramConfig(Config):
+class DramConfig(Described):
     """A DRAM part with the controller and the compute units that come with it."""
 
-    name: str = ""
-    """its name: that of the file unless given"""
-    description: str = ""
-    """one line for people"""
     memory: MemoryConfig
     controller: ControllerConfig = Field(default_factory=ControllerConfig)
     pim: PimConfig | None = None
     energy: EnergyConfig | None = None
-    _document: Document | None = PrivateAttr(None)
+
+
+class AsicPart(Described):
+    """An ASIC by itself, as ``hwconfigs/asic/`` has it."""
+
+    asic: AsicConfig
+
+
+class NpuPart(Described):
+    """An NPU by itself, as ``hwconfigs/npu/`` has it."""
+
+    npu: FreeForm
+    """the NPU's own keys"""
 
 
 class SystemConfig(DramConfig):

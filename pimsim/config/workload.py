@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import PrivateAttr
+from pydantic import AfterValidator
 
-from pimsim.config.base import Config
-from pimsim.config.document import Document
-from pimsim.config.quantity import Count
+from pimsim.config.base import Described
+from pimsim.config.quantity import Count, refuse
+from pimsim.errors import nearest
+from pimsim.model.dtype import ALIASES, BITS, canonical
 
 
-class WorkloadConfig(Config):
+def _dtype(name: str) -> str:
+    short = canonical(name)
+    if short is None:
+        raise refuse(f"'{name}' is not a data type", nearest(name, [*BITS, *ALIASES]))
+    return short
+
+
+class WorkloadConfig(Described):
     """A model and how it is used. The defaults are the PIM-GPT paper's run."""
 
-    name: str = ""
-    """its name: that of the file unless given"""
-    description: str = ""
-    """one line for people"""
     model: str
     """a shipped model's name or the path of a Hugging Face config.json"""
     batch: Count = 1
@@ -36,6 +40,5 @@ class WorkloadConfig(Config):
     """CSV file of requests, instead of batch and lengths"""
     part: Literal["all", "block", "qkv", "attention", "ffn"] = "all"
     """which part of the model is run"""
-    dtype: str = "bf16"
+    dtype: Annotated[str, AfterValidator(_dtype)] = "bf16"
     """data type of weights, activations and KV cache"""
-    _document: Document | None = PrivateAttr(None)

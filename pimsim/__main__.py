@@ -1,0 +1,5 @@
+"""``python -m pimsim`` is ``pimsim``."""
+
+from pimsim.cli.main import main
+
+main()

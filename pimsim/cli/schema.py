@@ -1,0 +1,15 @@
+"""``pimsim schema KIND``: the JSON Schema of a kind of YAML file, for editors and scripts."""
+
+from __future__ import annotations
+
+import click
+
+from pimsim import config
+from pimsim.cli.option import emit_json
+
+
+@click.command
+@click.argument("kind")
+def command(kind: str) -> None:
+    """Print the JSON Schema of the YAML files of a KIND: system, dram, asic, npu or workload."""
+    emit_json(config.schema(kind))
