@@ -82,10 +82,15 @@ def complete_timing(standard: Standard, timing: Mapping[str, int]) -> dict[str, 
         if name not in values and names(text) <= values.keys():
             values[name] = evaluate(text, values)
     needed = {n for c in standard.constraints for n in names(c.latency)}
-    needed |= {n for c in standard.commands for n in names(c.latency)}
+    needed |= {n for c in standard.commands for n in names(c.latency) | names(c.keeps_clock)}
+    needed |= {n for text in standard.folds.values() for n in names(text)}
+    needed |= names(standard.activate_deadline) if standard.activate_deadline else set()
+    needed -= standard.folds.keys()
     missing = sorted(needed - values.keys())
     if missing:
         raise InputError(Problem(f"{standard.name} needs a value for {m}", key=f"memory.timing.{m}") for m in missing)
+    for name, text in standard.folds.items():
+        values[name] = evaluate(text, values)
     return values
 
 
@@ -96,16 +101,26 @@ def _rules(standard: Standard, timing: Mapping[str, int]) -> tuple[Rule, ...]:
     for row in standard.constraints:
         value = evaluate(row.latency, timing) * standard.ticks_per_clock
         level = LEVELS.index(row.scope)
-        groups: dict[int, tuple[list[int], list[int]]] = {}
+        before = tuple(index[b] for b in row.before)
+        after = tuple(index[a] for a in row.after)
         if row.window > 1 or row.sibling:
-            groups[level] = ([index[b] for b in row.before], [index[a] for a in row.after])
-            rules.append(Rule(level, tuple(groups[level][0]), tuple(groups[level][1]), value, row.window, row.sibling, row))
+            shifts = {_shift(standard, b, a) for b in before for a in after}
+            if len(shifts) > 1:
+                raise ValueError(f"{standard.name}: '{row.label}' mixes commands of different lengths; split the row")
+            rules.append(Rule(level, before, after, value + shifts.pop(), row.window, row.sibling, row))
             continue
-        for b in row.before:
-            for a in row.after:
-                lifted = min(level, scope[index[b]], scope[index[a]])
-                rules.append(Rule(lifted, (index[b],), (index[a],), value, 1, False, row))
+        for b in before:
+            for a in after:
+                lifted = min(level, scope[b], scope[a])
+                rules.append(Rule(lifted, (b,), (a,), value + _shift(standard, b, a), 1, False, row))
     return tuple(rules)
+
+
+def _shift(standard: Standard, before: int, after: int) -> int:
+    """What turns a distance between the last ticks of two commands into one between their first ticks."""
+    if not standard.counts_from_last:
+        return 0
+    return standard.commands[before].cycles - standard.commands[after].cycles
 
 
 def _merged(rules: tuple[Rule, ...]) -> dict[tuple[int, int, int], int]:
@@ -193,6 +208,7 @@ def _table(standard: Standard, org: Organization, timing: Mapping[str, int], rul
             out[row, list(group)] = 1
         return out
 
+    deadline = evaluate(standard.activate_deadline, timing) if standard.activate_deadline else 0
     pairs = [(s, b, a, at) for s, at in zip(siblings, at_sibling, strict=True) for b in s.before for a in s.after]
     return Table(
         commands=count,
@@ -234,6 +250,9 @@ def _table(standard: Standard, org: Organization, timing: Mapping[str, int], rul
         precharge_all=lookup(standard.precharge_all),
         refresh_interval=timing.get("tREFI", 0) * standard.ticks_per_clock if refresh else 0,
         activate_over_open=int(standard.activate_over_open),
+        activate_deadline=deadline * standard.ticks_per_clock,
+        needs_clock=array([lookup(c.needs_clock) for c in commands]),
+        keeps_clock=array([evaluate(c.keeps_clock, timing) * standard.ticks_per_clock for c in commands]),
         at_ready=at_ready,
         at_row=at_row,
         at_due=at_due,

@@ -83,12 +83,15 @@ class Command:
         scope: the level whose node the command addresses as a whole (``bank`` for RD, ``rank`` for REFab).
         effect: see :class:`Effect`.
         bus: ``row`` or ``column`` where the standard has two command buses; ignored otherwise.
-        cycles: clocks of the command bus it takes. Constraints count from its *first*.
+        cycles: ticks of the command bus it takes (clocks, where a standard does not count in half clocks). Constraints
+            count from its *first*.
         latency: expression in timing names: issue to completion (last data beat), in clocks.
         opener, closer: for a command that needs a row: the commands that open it and close a wrong one.
         row_buffer: which of a bank's row buffers it uses (1 is NeuPIMs' second, for PIM).
         activations: how many bank activations it stands for in an activation window and in the energy.
         align: (period, phase) in ticks: it may issue only when ``tick % period == phase``.
+        needs_clock: the command that must start the rank's data clock before this one, unless it is still running.
+        keeps_clock: expression: for how many clocks after its issue the rank's data clock is sure to run.
     """
 
     name: str
@@ -102,6 +105,8 @@ class Command:
     row_buffer: int = 0
     activations: int = 1
     align: tuple[int, int] = (1, 0)
+    needs_clock: str = ""
+    keeps_clock: str = "0"
 
     @property
     def cause(self) -> Cause:
@@ -139,6 +144,25 @@ def rule(scope: str, before: str, after: str, latency: str | int, *, window: int
 
 
 @dataclass(frozen=True, slots=True)
+class Free:
+    """Pairs of commands that no rule keeps apart on purpose, and why: each of ``after`` behind each of ``before``.
+
+    ``place`` is the narrowest level that both commands share: ``bank`` for the same bank, ``rank`` for banks of different
+    bank groups (or sids) of one rank, ``channel`` for different ranks.
+    """
+
+    place: str
+    before: tuple[str, ...]
+    after: tuple[str, ...]
+    reason: str
+
+
+def free(place: str, before: str, after: str, reason: str) -> Free:
+    """Free pairs from space-separated command names: ``free("bankgroup", "ACT", "PRE", "different banks")``."""
+    return Free(place, tuple(before.split()), tuple(after.split()), reason)
+
+
+@dataclass(frozen=True, slots=True)
 class Standard:
     """A DRAM standard.
 
@@ -147,12 +171,18 @@ class Standard:
         commands, constraints: see :class:`Command` and :class:`Constraint`.
         aliases: un-split JEDEC names and the split names they set (``tRCD`` -> ``tRCDRD``, ``tRCDWR``).
         derived: timing names computed from others when not given (``tRC`` -> ``tRAS + tRP``).
+        folds: timing names replaced, in this order, by an expression of the given values, where a table sees the part through
+            other parameters (DRAMsim3 folds HBM2's two-clock ACT into tRCD and tRP).
+        free: pairs of commands that no row keeps apart, with the reason (``pimsim.dram.coverage``).
         ticks_per_clock: 2 where commands may issue on half clocks (HBM3).
+        counts_from_last: latencies count from the last tick of a command that takes several to the last of the next (HBM);
+            compiled rules count from the first all the same.
         two_buses: row and column commands have a bus of their own (HBM).
         activate, precharge, precharge_all, refresh, refresh_bank, read, write: the commands a plain controller uses.
         activate_over_open: an all-bank activation may be issued while some of its banks have the row open already (as the
             AiM simulator does); otherwise they are closed first.
         activate_deadline: expression: the second half of a two-command activation comes at most this late.
+        postponable: refreshes that may be postponed, or issued ahead.
     """
 
     name: str
@@ -161,7 +191,10 @@ class Standard:
     constraints: tuple[Constraint, ...]
     aliases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     derived: Mapping[str, str] = field(default_factory=dict)
+    folds: Mapping[str, str] = field(default_factory=dict)
+    free: tuple[Free, ...] = ()
     ticks_per_clock: int = 1
+    counts_from_last: bool = False
     two_buses: bool = False
     activate: str = "ACT"
     activate_second: str = ""
@@ -173,6 +206,7 @@ class Standard:
     read: str = "RD"
     write: str = "WR"
     activate_over_open: bool = False
+    postponable: int = 8
     source: str = ""
 
     def extended(self, name: str, commands: Iterable[Command], constraints: Iterable[Constraint],

@@ -69,6 +69,9 @@ class Table(NamedTuple):
     precharge_all: int
     refresh_interval: int  # ticks; 0: no refresh
     activate_over_open: int  # 1: an all-bank activation may follow while some of the banks are open on its row
+    activate_deadline: int  # ticks within which the second half of a two-command activation must come; 0: no such halves
+    needs_clock: np.ndarray  # [C] command that starts the rank's data clock if it has stopped (LPDDR5 CAS), or -1
+    keeps_clock: np.ndarray  # [C] ticks after its issue for which the data clock runs
     # state layout
     at_ready: int
     at_row: int  # [2 row buffers, banks] open row or -1
