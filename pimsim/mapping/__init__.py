@@ -1,1 +1,1 @@
-"""mapping."""
+"""Mappings: where tensors live and which commands an operator becomes. One mapping a file."""

@@ -1,0 +1,70 @@
+"""Where tensors live: rows of every bank, layer by layer, and whether they fit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pimsim.errors import InputError, Problem
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """Rows ``row`` .. ``row + rows`` of every bank of every channel."""
+
+    row: int
+    rows: int
+
+
+@dataclass(frozen=True)
+class Placement:
+    """The region of every tensor, by (layer, name).
+
+    All tensors use the same rows of all banks of all channels: that is what all-bank commands need.
+    """
+
+    regions: Mapping[tuple[int, str], Region]
+    rows_used: int
+
+    def row(self, layer: int, name: str) -> int:
+        """First row of a tensor."""
+        return self.regions[layer, name].row
+
+    def step(self, layer: int, name: str, repeat: int) -> int:
+        """Distance between the tensor's rows in consecutive layers, the same over ``repeat`` layers.
+
+        Raises:
+            ValueError: the layers are not evenly spaced (the caller must not fold them into one block).
+        """
+        if repeat == 1:
+            return 0
+        rows = [self.row(layer + i, name) for i in range(repeat)]
+        step = rows[1] - rows[0]
+        if any(b - a != step for a, b in zip(rows, rows[1:], strict=False)):
+            raise ValueError(f"{name}: layers {layer} to {layer + repeat - 1} are not evenly spaced")
+        return step
+
+
+def place(demands: Mapping[tuple[int, str], int], rows: int, row_bytes: int, banks: int, channels: int) -> Placement:
+    """Give every tensor its rows, in the order of the layers.
+
+    Args:
+        demands: rows of every bank that each (layer, name) needs.
+        rows: rows of a bank. row_bytes, banks, channels: the memory, for the message.
+
+    Raises:
+        InputError: they do not fit; says by how much.
+    """
+    regions: dict[tuple[int, str], Region] = {}
+    cursor = 0
+    for key in sorted(demands, key=lambda k: k[0]):
+        regions[key] = Region(cursor, demands[key])
+        cursor += demands[key]
+    if cursor > rows:
+        row_everywhere = row_bytes * banks * channels
+        raise InputError(Problem(
+            f"the model and its KV cache need {cursor} rows of every bank, {cursor - rows} more than there are "
+            f"({cursor * row_everywhere / 2**30:.2f} GiB of {rows * row_everywhere / 2**30:.2f} GiB)",
+            f"at least {-(-cursor * channels // rows)} channels of this size, or fewer tokens",
+            key="memory.rows"))
+    return Placement(regions, cursor)
