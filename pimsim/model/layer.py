@@ -41,13 +41,18 @@ def head_graph(arch: Architecture, formats: Formats) -> tuple[Node, ...]:
     return tuple(graph.nodes)
 
 
-def layer_graph(arch: Architecture, formats: Formats, layer: int, active_experts: int = 0) -> tuple[Node, ...]:
-    """One decoder layer: its input is dep -1, its output the last node. ``active_experts``: slots of an MoE layer."""
+def layer_graph(
+    arch: Architecture, formats: Formats, window: int = 0, sparse: bool = False, active_experts: int = 0
+) -> tuple[Node, ...]:
+    """One decoder layer: its input is dep -1, its output the last node.
+
+    ``window``: attention reaches so many tokens back (0: all); ``sparse``: a mixture with ``active_experts`` slots.
+    """
     graph = Graph(formats)
     before, after = arch.norm_first, not arch.norm_first
     dep = _norm(graph, "ln1", INPUT, arch) if before else INPUT
     attention = _latent_attention if arch.latent else _attention
-    proj = attention(graph, dep, arch, arch.window(layer))
+    proj = attention(graph, dep, arch, window)
     if arch.parallel_residual:
         dep = _norm(graph, "ln2", INPUT, arch) if before else INPUT
         middle = _residual(graph, "residual1", proj, INPUT, arch)
@@ -55,7 +60,7 @@ def layer_graph(arch: Architecture, formats: Formats, layer: int, active_experts
         middle = _residual(graph, "residual1", proj, INPUT, arch)
         middle = _norm(graph, "ln1", middle, arch) if after else middle
         dep = _norm(graph, "ln2", middle, arch) if before else middle
-    if arch.sparse(layer):
+    if sparse:
         ffn = _experts(graph, dep, arch, active_experts)
     else:
         ffn = _feed_forward(graph, "", (dep,), arch, arch.ffn)

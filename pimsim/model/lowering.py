@@ -7,10 +7,11 @@ the last prompt token puts out the first output token and so counts as decode; t
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import groupby
-from typing import overload
+from typing import NamedTuple, overload
 
 from pimsim.errors import InputError, Problem
 from pimsim.model.architecture import Architecture
@@ -22,6 +23,13 @@ from pimsim.model.routing import Loads, Routing, make_routing
 from pimsim.model.trace import Block, Step, Trace
 
 PREFILL = ("inline", "elsewhere")
+
+
+class Kind(NamedTuple):
+    """What tells one layer of a model from another: its attention window (0: none), and whether it has experts."""
+
+    window: int
+    sparse: bool
 
 
 class Template:
@@ -59,41 +67,50 @@ class Decoder:
         self._arch, self._formats, self._phase, self._batch, self._routing = arch, formats, phase, batch, routing
         self._first = Template(embedding_graph(arch, formats), phase, -1, batch) if embedding else None
         self._last = Template(head_graph(arch, formats), phase, -1, batch) if lm_head else None
-        kinds = [(arch.window(layer), arch.sparse(layer)) for layer in range(arch.layers)]
-        self._runs = [list(run) for _, run in groupby(range(arch.layers), key=lambda layer: kinds[layer])]
-        self._kinds = kinds
-        self._templates: dict[tuple[int, bool, int], Template] = {}
+        self._windows = sorted(set(arch.windows) - {0})
+        self._runs: dict[int, list[tuple[Kind, list[int]]]] = {}
+        self._templates: dict[tuple[Kind, int], Template] = {}
 
     def blocks(self, step: int, context: int) -> tuple[Block, ...]:
         """The blocks of token step ``step`` with ``context`` tokens so far."""
-        built: dict[tuple[int, bool, Loads], tuple[Operator, ...]] = {}
+        built: dict[tuple[Kind, Loads], tuple[Operator, ...]] = {}
         blocks = [] if self._first is None else [Block(self._first.at(context))]
-        for first, repeat, loads in self._spans(step):
-            key = (*self._kinds[first], loads)
-            if key not in built:
-                built[key] = self._template(first, len(loads)).at(context, loads)
-            blocks.append(Block(built[key], repeat, first))
+        for kind, first, repeat, loads in self._spans(step, context):
+            if (kind, loads) not in built:
+                built[kind, loads] = self._template(kind, len(loads)).at(context, loads)
+            blocks.append(Block(built[kind, loads], repeat, first))
         if self._last is not None:
             blocks.append(Block(self._last.at(context)))
         return tuple(blocks)
 
-    def _spans(self, step: int) -> Iterator[tuple[int, int, Loads]]:
-        """(first layer, layers, expert loads) of runs of layers that do the same work in this step."""
-        for run in self._runs:
-            if self._routing is None or not self._kinds[run[0]][1]:
-                yield run[0], len(run), ()
+    def _spans(self, step: int, context: int) -> Iterator[tuple[Kind, int, int, Loads]]:
+        """(kind, first layer, layers, expert loads) of runs of layers that do the same work in this step."""
+        filled = bisect_left(self._windows, context)  # windows that the context has outgrown
+        if filled not in self._runs:
+            self._runs[filled] = self._layer_runs(context)
+        for kind, run in self._runs[filled]:
+            if self._routing is None or not kind.sparse:
+                yield kind, run[0], len(run), ()
                 continue
             loads = {layer: self._routing.loads(step, layer, self._batch) for layer in run}
             for same, layers in groupby(run, key=loads.__getitem__):
                 members = list(layers)
-                yield members[0], len(members), same
+                yield kind, members[0], len(members), same
 
-    def _template(self, layer: int, active: int) -> Template:
-        key = (*self._kinds[layer], active)
-        if key not in self._templates:
-            nodes = layer_graph(self._arch, self._formats, layer, active)
-            self._templates[key] = Template(nodes, self._phase, 0, self._batch)
-        return self._templates[key]
+    def _layer_runs(self, context: int) -> list[tuple[Kind, list[int]]]:
+        """Consecutive layers of one kind. A window that the context has not outgrown is none."""
+
+        def kind(layer: int) -> Kind:
+            window = self._arch.window(layer)
+            return Kind(window if window < context else 0, self._arch.sparse(layer))
+
+        return [(key, list(run)) for key, run in groupby(range(self._arch.layers), key=kind)]
+
+    def _template(self, kind: Kind, active: int) -> Template:
+        if (kind, active) not in self._templates:
+            nodes = layer_graph(self._arch, self._formats, kind.window, kind.sparse, active)
+            self._templates[kind, active] = Template(nodes, self._phase, 0, self._batch)
+        return self._templates[kind, active]
 
 
 class Steps(Sequence[Step]):

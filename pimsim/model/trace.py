@@ -7,7 +7,7 @@ it is 13 a step, built on demand.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -91,6 +91,16 @@ class Trace:
                             deps=tuple(base + dep for dep in op.deps if base + dep >= 0),
                         )
                     base += len(block.operators)
+
+    @classmethod
+    def from_operators(cls, operators: Iterable[Operator], name: str = "trace") -> Trace:
+        """Fold expanded operators, in any order, back to steps and blocks (see :mod:`pimsim.model.fold`).
+
+        Raises InputError for duplicate ids, dangling or circular deps, and steps with both phases.
+        """
+        from pimsim.model.fold import from_operators  # fold builds Traces, so it imports this module
+
+        return from_operators(operators, name)
 
     def totals(self) -> Totals:
         """Operators, MACs and bytes of the whole run, from the templates (no expansion)."""
