@@ -70,6 +70,10 @@ ENERGY_PER_BIT = Dimension("energy per bit", "J/bit", _scaled("J/bit", "fpn") | 
 AREA = Dimension("area", "mm2", {"mm2": Fraction(1), "um2": Fraction(1, 10**6), "mm²": Fraction(1)}, "0.64 mm2")
 
 _CYCLE_UNITS = ("ck", "nCK", "cycles", "cycle")
+_ALL_UNITS = frozenset(_CYCLE_UNITS).union(
+    TIME.units, SIZE.units, FREQUENCY.units, RATE.units, BANDWIDTH.units, VOLTAGE.units, CURRENT.units, POWER.units,
+    ENERGY.units, ENERGY_PER_BIT.units, AREA.units,
+)
 
 
 def _split(text: str, example: str) -> tuple[Fraction, str]:
@@ -77,6 +81,12 @@ def _split(text: str, example: str) -> tuple[Fraction, str]:
     if match is None:
         raise UnitError(f"'{text}' is not a quantity", f"a number and a unit, for example '{example}'")
     return Fraction(match[1]), match[2] or ""
+
+
+def is_quantity(text: str) -> bool:
+    """Whether ``text`` is a number with a unit of any dimension ("12 ns", "27 ck")."""
+    match = _QUANTITY.fullmatch(text)
+    return match is not None and match[2] in _ALL_UNITS
 
 
 def parse(value: object, dimension: Dimension) -> int | float:
@@ -152,7 +162,7 @@ class Duration:
 
 def parse_duration(value: object) -> Duration:
     """Read "12 ns" or clocks ("27 ck", a plain 27). Raises :class:`UnitError`, also below zero."""
-    allowed = "a time ('12 ns') or a whole number of clocks ('27 ck', or plainly 27), not below zero"
+    allowed = "a time ('12 ns') or a whole number of clocks ('27 ck', 27), not below zero"
     if isinstance(value, Duration):
         return value
     if isinstance(value, str):
@@ -185,11 +195,9 @@ def ticks_to_fs(ticks: int, tick_fs: int) -> int:
     return ticks * tick_fs
 
 
-def period_fs(frequency_hz: int) -> int:
-    """Clock period in femtoseconds. Raises :class:`UnitError` if the frequency has no whole one (3 GHz does not)."""
-    if frequency_hz <= 0 or FS_PER_S % frequency_hz:
-        raise UnitError(f"a clock of {frequency_hz} Hz has no whole period in femtoseconds", "for example '1 GHz'")
-    return FS_PER_S // frequency_hz
+def cycles_to_fs(cycles: int, frequency_hz: int) -> int:
+    """Femtoseconds of ``cycles`` clocks, rounded up once at the end: clocks such as 300 MHz have no whole period."""
+    return -(-cycles * FS_PER_S // frequency_hz)
 
 
 def fs_to_s(duration_fs: int) -> float:

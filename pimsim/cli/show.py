@@ -40,7 +40,7 @@ def command(name: str, kind: str | None, overrides: tuple[str, ...], as_json: bo
         facts = {"config": read(assets.find("sweep", name)).data}
     else:
         facts = _configuration(kind, name, overrides)
-    facts = {"kind": kind, "name": Path(name).stem if assets.is_path(name) else name, **facts}
+    facts = {"kind": kind, "name": name, **facts}
     if as_json:
         emit_json(facts)
     else:
@@ -98,12 +98,13 @@ def _lines(facts: dict[str, Any]) -> list[str]:
     """The facts as text: a title, a line a value with its source behind it, and what follows from them."""
     description = facts.get("config", {}).get("description", "")
     lines = [f"{facts['name']} ({facts['kind']})" + (f": {description}" if description else "")]
-    sources = {source["path"]: source for source in facts.get("provenance", [])}
+    sources = {source["path"]: source for source in facts.get("provenance", ())}
     shown = facts.get("config", {key: value for key, value in facts.items() if key not in ("kind", "name")})
-    rows = [(dotted(path), _text(value)) for path, value in leaves(shown) if path[-1] not in ("name", "description")]
-    width = max((len(path) for path, _ in rows), default=0)
-    value_width = max((len(value) for path, value in rows if path in sources), default=0)
-    for path, value in rows:
+    rows = {dotted(path): _text(value) for path, value in leaves(shown) if path[-1] not in ("name", "description")}
+    rows |= {path: source["value"] for path, source in sources.items()}
+    width = max((len(path) for path in rows), default=0)
+    value_width = max((len(value) for path, value in rows.items() if path in sources), default=0)
+    for path, value in rows.items():
         source = sources[path]["source"] if path in sources else ""
         lines.append(f"  {path:{width}}  {value:{value_width}}  {source}".rstrip())
     if sources:

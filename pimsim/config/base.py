@@ -5,11 +5,14 @@ pydantic is used in this package only, and only once a configuration is read.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any, NoReturn, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, PlainSerializer, PrivateAttr
 
-from pimsim.config.document import Document
+from pimsim.config.document import Document, KeyPath
+from pimsim.errors import InputError, Problem
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -66,3 +69,17 @@ class Described(Config):
     description: str = ""
     """one line for people"""
     _document: Document | None = PrivateAttr(None)
+
+    @contextmanager
+    def located(self) -> Iterator[None]:
+        """Give the problems that are raised inside, and that name a key of this object, the place of that key."""
+        try:
+            yield
+        except InputError as error:
+            raise InputError([self._located(problem) for problem in error.problems]) from None
+
+    def _located(self, problem: Problem) -> Problem:
+        if problem.file or not problem.key or self._document is None:
+            return problem
+        path: KeyPath = tuple(problem.key.split("."))
+        return self._document.place(path).problem(path, problem.message, problem.allowed)

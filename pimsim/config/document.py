@@ -37,7 +37,10 @@ _MAX_DIGITS = 400
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a value stands: the position of its key (for unknown keys) and its own, and the comment behind it."""
+    """Where a value stands: its own position and its key's (for unknown keys), and the comment behind it.
+
+    ``written`` is its dotted path as the user wrote it, where that is another (an un-split timing name).
+    """
 
     file: str
     line: int = 0
@@ -45,11 +48,12 @@ class Place:
     key_line: int = 0
     key_column: int = 0
     source: str = ""
+    written: str = ""
 
     def problem(self, path: KeyPath, message: str, allowed: str = "", *, at_key: bool = False) -> Problem:
         """A :class:`Problem` at this place, or at its key."""
         line, column = (self.key_line, self.key_column) if at_key and self.key_line else (self.line, self.column)
-        key = dotted(path)
+        key = self.written or dotted(path)
         return Problem(message, allowed, self.file, line, column, "" if self.file == f"--set {key}" else key)
 
 
@@ -65,6 +69,13 @@ class Document:
         while path and path not in self.places:
             path = path[:-1]
         return self.places.get(path, Place(""))
+
+    def value(self, path: KeyPath) -> Any:
+        """The value at ``path``. Raises KeyError, IndexError or TypeError where there is none."""
+        data: Any = self.data
+        for part in path:
+            data = data[part]
+        return data
 
     def unknown(self, path: KeyPath, what: str, known: Sequence[str]) -> Problem:
         """The problem of a key that nobody knows: ``what`` it would have to be, and the nearest one there is."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from pimsim import assets
 from pimsim.config import document as yaml
-from pimsim.config.document import Document, KeyPath, Place
+from pimsim.config.document import Document, KeyPath, Place, dotted
 from pimsim.config.timing import expand
 from pimsim.errors import InputError, Problem
 
@@ -24,7 +25,7 @@ _TIMING = ("memory", "timing")
 def merge(below: Document, above: Document) -> Document:
     """``above`` over ``below``, key by key; lists and scalars replace. Un-split timing names set their split forms."""
     data, places = _expanded(above, below)
-    merged = Document(_copied(below.data), dict(below.places))
+    merged = Document(_copied(below.data), below.places | {path: places[path] for path in ((),) if path in places})
     _merge(merged, data, places, ())
     return merged
 
@@ -58,14 +59,16 @@ def _expanded(above: Document, below: Document) -> tuple[dict[str, Any], dict[Ke
     origin = expand(timing, frozenset(known if isinstance(known, dict) else ()))
     spread = {to: timing[key] for to, key in origin.items()}
     places = {path: place for path, place in above.places.items() if path[:2] != _TIMING or len(path) < 3}
-    places |= {(*_TIMING, to): above.place((*_TIMING, key)) for to, key in origin.items()}
+    for to, key in origin.items():
+        place = above.place((*_TIMING, key))
+        places[*_TIMING, to] = place if to == key else replace(place, written=dotted((*_TIMING, key)))
     return {**above.data, "memory": {**above.data["memory"], "timing": spread}}, places
 
 
-def compose(own: Document, overrides: Sequence[Document] = ()) -> Document:
+def compose(own: Document, overrides: Sequence[Document]) -> tuple[Document, list[Problem]]:
     """The parts that ``own`` names (``memory: {part: gddr6-pim}``), ``own`` over them, the overrides on top.
 
-    An override may name another part (``memory.part=gddr6-aim``). Raises :class:`InputError`.
+    An override may name another part (``memory.part=gddr6-aim``). Also returns why parts could not be read.
     """
     named = overridden(own, overrides)
     composed = own
@@ -79,9 +82,7 @@ def compose(own: Document, overrides: Sequence[Document] = ()) -> Document:
             composed = merge(_part(kind, body["part"], named.place(path)), composed)
         except InputError as error:
             found += error.problems
-    if found:
-        raise InputError(found)
-    return overridden(composed, overrides)
+    return overridden(composed, overrides), found
 
 
 def _part(kind: str, part: Any, place: Place) -> Document:
@@ -135,7 +136,7 @@ def _override(text: str, below: int) -> Document:
     if not equals or not all(keys):
         raise InputError(Problem(f"'{text}' is not PATH=VALUE", "for example memory.channels=4", file="--set"))
     keys = keys[below:]
-    place = Place(f"--set {path}")
+    place = Place(f"--set {path}", written=path)
     data = parsed = yaml.parse_value(value, place.file)
     for key in reversed(keys):
         data = {key: data}

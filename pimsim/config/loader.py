@@ -44,8 +44,8 @@ def load_system(name_or_path: str | Path, overrides: Sequence[str] = ()) -> Syst
     """
     file = assets.find("system", name_or_path)
     layers, found = layer.read_overrides(_others(overrides))
-    document = layer.compose(yaml.read(file), layers)
-    return _validated(SystemConfig, document, file.stem, found + _dram_problems(document))
+    document, lost = layer.compose(yaml.read(file), layers)
+    return _validated(SystemConfig, document, file.stem, found + lost + _dram_problems(document), complete=not lost)
 
 
 def load_dram(part: str | Path, overrides: Sequence[str] = ()) -> DramConfig:
@@ -154,17 +154,22 @@ def _dram_problems(document: Document) -> list[Problem]:
     known = known_names(standard, command_set if isinstance(command_set, str) else None)
     if not known or not isinstance(timing, dict):
         return []
-    return [
-        document.unknown(("memory", "timing", name), "timing name", sorted(known)) for name in timing if name not in known
-    ]
+    strangers = [name for name in timing if name not in known]
+    return [document.unknown(("memory", "timing", name), "timing name", sorted(known)) for name in strangers]
 
 
-def _validated(model: type[M], document: Document, name: str, found: list[Problem]) -> M:
+def _validated(
+    model: type[M], document: Document, name: str, found: list[Problem], *, complete: bool = True
+) -> M:
+    """The object that ``document`` describes. Raises :class:`InputError` with what was ``found`` before and here.
+
+    Where the document is not ``complete``, since a part of it could not be read, nothing is called missing.
+    """
     document.data.setdefault("name", name)
     try:
         config = model.model_validate(document.data)
     except ValidationError as error:
-        found = found + problems(error, model, document)
+        found = found + problems(error, model, document, missing=complete)
     if found:
         raise InputError(sorted(found, key=lambda problem: (problem.file, problem.line, problem.column)))
     config._document = document

@@ -14,9 +14,9 @@ from typing import Any
 from pimsim.config.base import Config, Described
 from pimsim.config.document import Document, KeyPath, dotted, leaves
 from pimsim.config.loader import resolved
+from pimsim.units import is_quantity
 
 _DOUBTFUL = re.compile(r"(?:unverified|assumed)\b", re.IGNORECASE)
-_NUMERIC = re.compile(r"[-+]?(?:\d|\.\d)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +31,9 @@ class Source:
 
 def is_number(value: Any) -> bool:
     """Whether a YAML leaf is a number or a quantity ("12 ns"), not a name that happens to hold digits."""
-    if isinstance(value, bool) or value is None:
-        return False
-    return isinstance(value, (int, float)) or (isinstance(value, str) and _NUMERIC.match(value) is not None)
+    if isinstance(value, str):
+        return is_quantity(value)
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def provenance(config: Config) -> list[Source]:
@@ -44,7 +44,7 @@ def provenance(config: Config) -> list[Source]:
 
 def _source(path: KeyPath, value: Any, document: Document | None) -> Source:
     place = document.places.get(path) if document else None
-    if place is None:
+    if document is None or place is None:
         return Source(dotted(path), str(value), "default", False)
-    source = place.source or ("" if not place.file.startswith("--set") else "--set")
-    return Source(dotted(path), str(value), source, _DOUBTFUL.match(source) is not None)
+    source = "--set" if place.file.startswith("--set") else place.source
+    return Source(dotted(path), str(document.value(path)), source, _DOUBTFUL.match(source) is not None)

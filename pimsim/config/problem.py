@@ -11,9 +11,12 @@ from pimsim.config.document import Document, KeyPath
 from pimsim.errors import Problem, nearest
 
 
-def problems(error: ValidationError, model: type[BaseModel], document: Document) -> list[Problem]:
-    """One :class:`Problem` for each error of validating ``document`` as ``model``."""
-    return list(dict.fromkeys(_problem(detail, model, document) for detail in error.errors(include_url=False)))
+def problems(
+    error: ValidationError, model: type[BaseModel], document: Document, *, missing: bool = True
+) -> list[Problem]:
+    """One :class:`Problem` for each error of validating ``document`` as ``model``; ``missing`` ones on request."""
+    details = [detail for detail in error.errors(include_url=False) if missing or detail["type"] != "missing"]
+    return list(dict.fromkeys(_problem(detail, model, document) for detail in details))
 
 
 def _problem(detail: Any, model: type[BaseModel], document: Document) -> Problem:
@@ -59,14 +62,13 @@ def _shown(value: Any) -> str:
 
 def _existing(loc: KeyPath, document: Document, *, missing: bool) -> KeyPath:
     """The part of pydantic's location that is in the document: it adds names of union members at the end."""
-    known, data = 0, document.data
-    for part in loc:
+    for depth in range(len(loc), -1, -1):
         try:
-            data = data[part]  # type: ignore[index]
+            document.value(loc[:depth])
         except (KeyError, IndexError, TypeError):
-            break
-        known += 1
-    return loc[: known + missing]
+            continue
+        return loc[: depth + missing]
+    return ()
 
 
 def _description(model: type[BaseModel], path: KeyPath) -> str:

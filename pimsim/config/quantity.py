@@ -54,9 +54,9 @@ def _quantity(dimension: Dimension, text: Callable[[Any], str], *, zero: bool = 
 def whole_number(value: Any) -> int:
     """``value`` as an int: 8, and 1e9 (YAML writes large whole numbers so), but not 8.5, "8" or true."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise UnitError(f"{value!r} is not a whole number" if value is not None else "is empty", "a whole number")
+        raise UnitError("is empty" if value is None else f"{value!r} is not a whole number", "for example 8")
     if isinstance(value, float) and not (math.isfinite(value) and value.is_integer()):
-        raise UnitError(f"{value} is not a whole number", "a whole number")
+        raise UnitError(f"{value} is not a whole number", "for example 8")
     if abs(value) > units.INT64_MAX:
         raise UnitError(f"{value} is too large", f"at most {units.INT64_MAX}")
     return int(value)
