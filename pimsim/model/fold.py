@@ -55,10 +55,11 @@ class Rows:
 
     def append(self, id: int, layer: int, step: int, deps: Iterable[int], form: int, line: int = 0) -> None:
         """Add one operator; ``deps`` are ids, ``line`` is where it stands in the file."""
-        relative = tuple(dict.fromkeys(dep - id for dep in deps))
-        index = self._dep_index.setdefault(relative, len(self.deps))
-        if index == len(self.deps):
-            self.deps.append(relative)
+        relative = tuple([dep - id for dep in deps])
+        index = self._dep_index.get(relative, -1)
+        if index < 0:
+            index = self._dep_index[relative] = len(self.deps)
+            self.deps.append(tuple(dict.fromkeys(relative)))
         self.ids.append(id)
         self.layers.append(layer)
         self.steps.append(step)
@@ -66,10 +67,10 @@ class Rows:
         self.dep.append(index)
         self.lines.append(line)
 
-    def needs(self, row: int) -> Iterator[int]:
+    def needs(self, row: int) -> list[int]:
         """Ids that the operator of ``row`` depends on."""
         own = self.ids[row]
-        return (own + relative for relative in self.deps[self.dep[row]])
+        return [own + relative for relative in self.deps[self.dep[row]]]
 
     def name(self, row: int) -> str:
         """``12 (qkv)``."""
@@ -234,9 +235,9 @@ class _Folder:
         groups = []
         base = 0
         for (step, layer), members in groupby(self._order, key=lambda row: (rows.steps[row], rows.layers[row])):
-            key = tuple(
-                (rows.form[row], tuple(rank[position[dep]] - base for dep in rows.needs(row))) for row in members
-            )
+            key = tuple([
+                (rows.form[row], tuple([rank[position[dep]] - base for dep in rows.needs(row)])) for row in members
+            ])  # fmt: skip
             groups.append((step, layer, key))
             base += len(key)
         return groups

@@ -30,9 +30,10 @@ MAX_PROBLEMS = 100
 _TEXTS = ("name", "kind", "phase", "dtype", "stored_dtype")
 _OPTIONAL = {"heads": "0", "kv_heads": "0", "head_dim": "0", "context": "0", "stored_dtype": "", "bias": "0",
              "bytes_read": "", "bytes_written": "", "macs": "", "deps": ""}  # fmt: skip
-_LEAST = {"layer": -1, "rows": 1, "cols": 1, "batch": 1}
+_POSITIVE = ("rows", "cols", "batch")
 _NAME = re.compile(r"[\w.+\-]+")
-_INTEGER = re.compile(r"[-+]?\d{1,18}", re.ASCII)
+_INTEGER = re.compile(r"[-+]?\d{1,30}", re.ASCII)
+_TOO_LARGE = 2**62
 
 
 def write_trace(trace: Trace, path: Path) -> int:
@@ -173,13 +174,13 @@ def _csv_cells(file: IO[str], reader: _Reader) -> Iterator[tuple[int, list[str]]
                                   for i, name in zip(places, COLUMNS, strict=True)]  # fmt: skip
 
 
-def _json_cells(file: IO[str], reader: _Reader) -> Iterator[tuple[int, list[str]]]:
-    """(line, cells in the order of COLUMNS) of every line; a missing key has its default."""
+def _json_cells(file: IO[str], reader: _Reader) -> Iterator[tuple[int, list[Any]]]:
+    """(line, values in the order of COLUMNS) of every line; a missing key has its default."""
     for line, text in enumerate(file, start=1):
         if not text.strip():
             continue
         try:
-            data = json.loads(text)
+            data = json.loads(text, parse_float=str, parse_constant=str)  # as written: no float is a whole number
         except (json.JSONDecodeError, RecursionError) as error:
             column = error.colno if isinstance(error, json.JSONDecodeError) else 1
             reader.malformed(line, "not well-formed JSON", column=column)
@@ -188,16 +189,21 @@ def _json_cells(file: IO[str], reader: _Reader) -> Iterator[tuple[int, list[str]
             reader.malformed(line, "not a JSON object")
             continue
         reader.text = text
-        wrong = [key for key in data if key not in COLUMNS]
-        for key in wrong:
-            reader.problem(line, key, f"unknown key '{key}'", nearest(key, COLUMNS))
-        missing = [name for name in COLUMNS if name not in data and name not in _OPTIONAL]
-        if missing:
-            reader.malformed(line, "missing keys: " + ", ".join(missing))
-        elif wrong:
-            reader.complete = False
-        else:
-            yield line, [_cell(data.get(name, _OPTIONAL.get(name))) for name in COLUMNS]
+        if tuple(data) != COLUMNS and not _check_keys(data, line, reader):
+            continue
+        yield line, [data.get(name, _OPTIONAL.get(name)) for name in COLUMNS]
+
+
+def _check_keys(data: dict[str, Any], line: int, reader: _Reader) -> bool:
+    """Whether a line has all keys that it must have and none that nobody knows."""
+    wrong = [key for key in data if key not in COLUMNS]
+    for key in wrong:
+        reader.problem(line, key, f"unknown key '{key}'", nearest(key, COLUMNS))
+    missing = [name for name in COLUMNS if name not in data and name not in _OPTIONAL]
+    if missing:
+        reader.malformed(line, "missing keys: " + ", ".join(missing))
+    reader.complete = reader.complete and not wrong
+    return not wrong and not missing
 
 
 def _cell(value: object) -> str:
@@ -218,8 +224,8 @@ class _Reader:
         self.complete = True  # whether every row's id and deps are known
         self.columns: list[str] = []  # the CSV header
         self.text = ""  # the JSON line
-        self._forms: dict[tuple[str, ...], int] = {}
-        self._row: list[str] = []
+        self._forms: dict[tuple[Any, ...], int] = {}
+        self._row: Sequence[Any] = []
 
     def malformed(self, line: int, message: str, column: int = 1) -> None:
         """Report a row of which nothing can be used."""
@@ -244,41 +250,53 @@ class _Reader:
         cells = dict(zip(COLUMNS, self._row, strict=True))
         return 1 + sum(len(cells[name]) + 1 for name in self.columns[: self.columns.index(key)])
 
-    def add(self, line: int, row: list[str]) -> None:
-        """Add the operator whose cells are ``row``, in the order of COLUMNS."""
+    def add(self, line: int, row: Sequence[Any]) -> None:
+        """Add the operator whose cells (text, or JSON values) are ``row``, in the order of COLUMNS."""
         self._row = row
-        known = self._forms.get(tuple(row[1:4] + row[6:-1]))
-        form = self._form(line, row) if known is None else known
-        id, layer, step = (self._integer(line, COLUMNS[i], row[i]) for i in (0, 4, 5))
-        deps = [self._integer(line, "deps", dep) for dep in row[-1].split(";")] if row[-1] else []
-        numbers = [number for number in (id, layer, step, *deps) if number is not None]
-        if id is None or layer is None or step is None or len(numbers) < 3 + len(deps):
+        try:
+            form = self._forms.get((*row[1:4], *row[6:-1]), -1)
+        except TypeError:  # a list or an object where a value should be
+            form = -1
+        if form < 0:
+            form = self._form(line, row)
+        id, layer, step = self._whole(line, "id", row[0]), self._whole(line, "layer", row[4]), \
+            self._whole(line, "step", row[5])  # fmt: skip
+        listed = row[-1]
+        if not isinstance(listed, list):
+            listed = _cell(listed).split(";") if listed not in ("", None) else []
+        deps = [self._whole(line, "deps", dep) for dep in listed]
+        known = [dep for dep in deps if dep is not None]
+        if id is None or layer is None or step is None or len(known) < len(deps):
             self.complete = False
         else:
-            self.rows.append(id, layer, step, numbers[3:], form, line)
+            self.rows.append(id, layer, step, known, form, line)
 
-    def _integer(self, line: int, key: str, text: str) -> int | None:
-        try:
-            value = int(text)
-        except ValueError:
-            value = None
-        least = _LEAST.get(key, 0)
-        if value is None or not (text.isdecimal() or _INTEGER.fullmatch(text)):
+    def _whole(self, line: int, key: str, cell: Any) -> int | None:
+        """The whole number in ``cell``; None, and a problem, if it holds something else or too little."""
+        if type(cell) is int and (cell > 0 or (cell == 0 and key not in _POSITIVE)) and cell < _TOO_LARGE:
+            return cell
+        if type(cell) is str and cell.isdecimal() and len(cell) < 19 and (key not in _POSITIVE or int(cell)):
+            return int(cell)
+        text = _cell(cell).strip()
+        least = -1 if key == "layer" else int(key in _POSITIVE)
+        if not _INTEGER.fullmatch(text):
             self.problem(line, key, f"'{text}' is not a whole number", f"a whole number of at least {least}")
             return None
-        if value < least:
-            self.problem(line, key, f"{value} is too small", f"at least {least}")
+        value = int(text)
+        if value < least or value >= _TOO_LARGE:
+            size = "too small" if value < least else "too large"
+            self.problem(line, key, f"{value} is {size}", f"from {least} to {_TOO_LARGE - 1}")
             return None
         return value
 
-    def _form(self, line: int, row: list[str]) -> int:
+    def _form(self, line: int, row: Sequence[Any]) -> int:
         """Check what a row says besides id, layer, step and deps; -1 if it cannot be used."""
         before = len(self.problems)
-        cells = {name: cell.strip() for name, cell in zip(COLUMNS, row, strict=True)}
+        cells = {name: _cell(cell).strip() for name, cell in zip(COLUMNS, row, strict=True)}
         cells["stored_dtype"] = cells["stored_dtype"] or cells["dtype"]
         self._check_words(line, cells)
         numbers = {
-            name: self._integer(line, name, cells[name])
+            name: self._whole(line, name, cells[name])
             for name in (*Shape._fields, *Cost._fields)
             if name not in _TEXTS and cells[name]
         }
@@ -299,7 +317,7 @@ class _Reader:
             return -1
         cost = kind.cost(shape)
         form = Operator(0, cells["name"], cells["kind"], cells["phase"], 0, 0, *shape, *cost, ())
-        index = self._forms[tuple(row[1:4] + row[6:-1])] = self.rows.intern(form)
+        index = self._forms[(*row[1:4], *row[6:-1])] = self.rows.intern(form)
         return index
 
     def _check_words(self, line: int, cells: dict[str, str]) -> None:
