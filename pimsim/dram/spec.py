@@ -145,21 +145,21 @@ def rule(scope: str, before: str, after: str, latency: str | int, *, window: int
 
 @dataclass(frozen=True, slots=True)
 class Free:
-    """Pairs of commands that no rule keeps apart on purpose, and why: each of ``after`` behind each of ``before``.
+    """Pairs of commands that no row keeps apart on purpose, and why: each of ``after`` behind each of ``before``.
 
-    ``place`` is the narrowest level that both commands share: ``bank`` for the same bank, ``rank`` for banks of different
-    bank groups (or sids) of one rank, ``channel`` for different ranks.
+    ``places`` are narrowest levels that the two share: ``bank`` for the same bank, ``bankgroup`` for two banks of one bank
+    group, ``rank`` for bank groups of one rank, ``channel`` for different ranks. ``*`` stands for all commands.
     """
 
-    place: str
+    places: tuple[str, ...]
     before: tuple[str, ...]
     after: tuple[str, ...]
     reason: str
 
 
-def free(place: str, before: str, after: str, reason: str) -> Free:
-    """Free pairs from space-separated command names: ``free("bankgroup", "ACT", "PRE", "different banks")``."""
-    return Free(place, tuple(before.split()), tuple(after.split()), reason)
+def free(places: str, before: str, after: str, reason: str) -> Free:
+    """Free pairs from space-separated words: ``free("bankgroup rank", "ACT", "PRE", "banks are independent")``."""
+    return Free(tuple(places.split()), tuple(before.split()), tuple(after.split()), reason)
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +208,14 @@ class Standard:
     activate_over_open: bool = False
     postponable: int = 8
     source: str = ""
+
+    def fitted(self, organization: Organization) -> Organization:
+        """``organization`` with one node of every level that this standard does not have."""
+        return replace(
+            organization,
+            ranks=organization.ranks if "rank" in self.levels else 1,
+            sids=organization.sids if "sid" in self.levels else 1,
+        )
 
     def extended(self, name: str, commands: Iterable[Command], constraints: Iterable[Constraint],
                  aliases: Mapping[str, tuple[str, ...]] | None = None,

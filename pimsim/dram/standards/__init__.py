@@ -30,3 +30,18 @@ def standard(name: str) -> Standard:
     if name not in known:
         raise InputError(Problem(f"unknown DRAM standard '{name}'", nearest(name, list(known)), key="memory.standard"))
     return known[name]
+
+
+def variant(base: Standard, rules: str) -> Standard:
+    """``base`` with the pairwise rules of another simulator: the standard called ``<base>-<rules>``.
+
+    Raises:
+        InputError: that simulator does not have the standard; names those that it has.
+    """
+    known = sorted(name for name in all_standards() if name.endswith(f"-{rules}"))
+    name = f"{base.name}-{rules}"
+    if name not in known:
+        raise InputError(Problem(f"{rules} has no rules for {base.name}",
+                                 f"standards with rules of {rules}: {', '.join(n.removesuffix(f'-{rules}') for n in known)}",
+                                 key="controller.policy"))
+    return all_standards()[name]

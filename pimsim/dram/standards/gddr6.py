@@ -1,13 +1,14 @@
 """GDDR6 (JESD250): one 16-bit channel, 4 bank groups of 4 banks, burst of 16 beats = 2 clocks of WCK/4.
 
-The rows are those of Ramulator 2.1's GDDR6 table, plus the rows that it lacks and that JEDEC and DRAMsim3 have (named in their
-notes): a refresh waits tRP behind a precharge of a single bank.
+The rows are those of Ramulator 2.1's GDDR6 table, plus one that it lacks and that JESD250 and DRAMsim3 have (named in its note): a
+refresh waits tRP behind a precharge of a single bank. It is cut to what tRC leaves behind tRAS, because in parts whose tRC
+is rounded as a whole (45 ns = 79 clocks of 0.57 ns; tRAS + tRP = 53 + 27) a refresh at tRC behind the activation is legal.
 """
 
-from pimsim.dram.spec import Command, Effect, Standard, rule
+from pimsim.dram.spec import Command, Effect, Standard, free, rule
 
 COMMANDS = (
-    Command("ACT", "bank", Effect.ACTIVATE),
+    Command("ACT", "bank", Effect.ACTIVATE, closer="PRE"),
     Command("PRE", "bank", Effect.PRECHARGE),
     Command("PREab", "rank", Effect.PRECHARGE),
     Command("RD", "bank", Effect.READ, "column", latency="CL + BL", opener="ACT", closer="PRE"),
@@ -41,17 +42,27 @@ CONSTRAINTS = (
     rule("bank", "PRE", "ACT REFpb", "tRP"),
     rule("rank", "PREab", "ACT REFab REFpb", "tRP"),
     rule("rank", "PRE PREab", "PRE PREab", "tPPD"),
-    rule("bank", "RDA", "ACT REFpb", "tRTP + tRP"),
-    rule("bank", "WRA", "ACT REFpb", "CWL + BL + tWR + tRP"),
-    rule("rank", "RDA", "REFab", "tRTP + tRP"),
-    rule("rank", "WRA", "REFab", "CWL + BL + tWR + tRP"),
+    rule("bank", "RDA", "ACT", "tRTP + tRP"),
+    rule("bank", "WRA", "ACT", "CWL + BL + tWR + tRP"),
+    rule("rank", "RDA", "REFab REFpb", "tRTP + tRP"),
+    rule("rank", "WRA", "REFab REFpb", "CWL + BL + tWR + tRP"),
     # refresh
     rule("rank", "ACT", "REFab", "tRC"),
-    rule("rank", "PRE", "REFab", "tRP", note="tRP (missing in Ramulator 2.1; JESD250, DRAMsim3)"),
+    rule("rank", "PRE", "REFab", "min(tRP, tRC - tRAS)", note="tRP (missing in Ramulator 2.1)"),
     rule("rank", "REFab", "ACT PRE PREab RD RDA WR WRA REFab REFpb", "tRFCab"),
     rule("bank", "REFpb", "ACT REFpb", "tRFCpb"),
     rule("rank", "REFpb", "ACT REFpb", "tRREFD"),
     rule("rank", "REFpb", "REFab", "tRFCpb"),
+)
+
+FREE = (
+    free("channel", "*", "*", "a channel has one rank"),
+    free("bankgroup rank", "ACT PRE REFpb", "RD WR RDA WRA", "row commands and accesses of different banks are independent"),
+    free("bankgroup rank", "RD WR RDA WRA", "ACT PRE REFpb", "row commands and accesses of different banks are independent"),
+    free("bankgroup rank", "ACT REFpb", "PRE", "different banks"),
+    free("bankgroup rank", "PRE", "ACT REFpb", "different banks"),
+    free("bank rank", "RDA WRA", "PRE PREab", "the bank precharges itself; the rule to its ACT keeps the time"),
+    free("bank rank", "REFpb", "PRE PREab", "a precharge of an idle bank does nothing"),
 )
 
 GDDR6 = Standard(
@@ -67,5 +78,6 @@ GDDR6 = Standard(
         "tRFC": ("tRFCab",),
     },
     derived={"tRC": "tRAS + tRP", "tRTW": "CL + 1"},
+    free=FREE,
     source="Ramulator 2.1 c5b1c3a; JESD250",
 )
