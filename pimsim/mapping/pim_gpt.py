@@ -31,14 +31,16 @@ NORMS = frozenset({"layernorm", "rmsnorm", "softmax"})
 
 @dataclass(frozen=True)
 class Commands:
-    """The commands that the mapping uses, by number."""
+    """The commands that the mapping uses, by number. ``activate_all`` opens ``activate_step`` banks at a time."""
 
     activate_all: int
+    activate_step: int
     mac_all: int
     buffer_write: int
     result_read: int
     activate: int
     precharge: int
+    precharge_all: int
     read: int
     write: int
 
@@ -204,6 +206,11 @@ class PimGptMapping:
         cycles += cost(self.asic, "bias", outputs).cycles if op.bias else 0
         return self.pace.ticks(cycles)
 
+    def _open_all(self, p: ProgramBuilder, row: int) -> None:
+        """Open a row in all banks, by one command or by one a bank group; a due refresh may come first."""
+        for bank in range(0, self.memory.banks, self.commands.activate_step):
+            p.command(self.commands.activate_all, bank=bank, row=row, boundary=bank == 0)
+
     def _weight_program(self, weights: Weights, slots: int) -> int:
         if not slots:
             return -1
@@ -212,7 +219,7 @@ class PimGptMapping:
         def build(p: ProgramBuilder) -> None:
             for chunk, columns in enumerate(weights.chunk_columns):
                 row = chunk * weights.slots
-                p.command(c.activate_all, row=row, boundary=True)  # opens while the buffer fills
+                self._open_all(p, row)  # while the buffer fills
                 p.command(c.buffer_write, count=columns)
                 with p.loop(slots, row_step=1, wide=True):
                     p.command(c.mac_all, row=row, count=columns)
@@ -268,6 +275,7 @@ class PimGptMapping:
                     p.command(c.precharge, bank=k - close_lag)
 
         def build(p: ProgramBuilder) -> None:
+            p.command(c.precharge_all)
             if values.head_dim % values.memory.banks == 0:
                 with p.loop(heads * values.subs, row_step=values.chunks, wide=False):
                     turn(p, 0, values.memory.banks)
@@ -297,7 +305,7 @@ class PimGptMapping:
             for chunk, heads in enumerate(keys.chunk_heads):
                 row = chunk * keys.groups
                 for _ in range(passes):
-                    p.command(c.activate_all, row=row, boundary=True)
+                    self._open_all(p, row)
                     p.command(c.buffer_write, count=heads * keys.head_columns)
                     with p.loop(groups, row_step=1, wide=True), p.loop(heads, column_step=keys.head_columns, wide=True):
                         p.command(c.mac_all, row=row, count=keys.head_columns)
@@ -349,7 +357,7 @@ class PimGptMapping:
             with p.loop(heads, row_step=values.subs * values.chunks, wide=True):
                 for _ in range(share):
                     for chunk, columns in enumerate(chunks):
-                        p.command(c.activate_all, row=chunk, boundary=True)
+                        self._open_all(p, chunk)
                         p.command(c.buffer_write, count=columns)
                         with p.loop(values.subs, row_step=values.chunks, wide=True):
                             p.command(c.mac_all, row=chunk, count=columns)

@@ -11,7 +11,7 @@ from pimsim.pim.command_set import CommandSet
 COMMANDS = (
     Command("ACT4", "bankgroup", Effect.ACTIVATE, closer="PREab", activations=4),
     Command("ACT16", "rank", Effect.ACTIVATE, closer="PREab", activations=16),
-    Command("MAC16", "rank", Effect.COMPUTE, "column", latency="tCCDL", opener="ACT16", closer="PREab"),
+    Command("MAC16", "rank", Effect.COMPUTE, "column", latency="tMAC", opener="ACT16", closer="PREab"),
     Command("WRGB", "rank", Effect.REGISTER_WRITE, "column", latency="CWLGB + BL"),
     Command("RDMAC16", "rank", Effect.REGISTER_READ, "column", latency="CLREG + BL"),
 )
@@ -38,7 +38,8 @@ CONSTRAINTS = (
     rule("rank", "ACT4 ACT16", "RD RDA", "tRCDRD"),
     rule("rank", "ACT4 ACT16", "WR WRA", "tRCDWR"),
     # MAC: an internal column read of all banks
-    rule("rank", "MAC16", "MAC16 RD RDA", "tCCDL"),
+    rule("rank", "MAC16", "MAC16", "tMAC"),
+    rule("rank", "MAC16", "RD RDA", "tCCDL"),
     rule("rank", "RD RDA", "MAC16", "tCCDL"),
     rule("rank", "MAC16", "WR WRA", "tCCDL"),
     rule("rank", "WR WRA", "MAC16", "CWL + BL + tWTRL", note="tWTRL (an internal read waits as a read does; not in AiM's table)"),
@@ -48,8 +49,9 @@ CONSTRAINTS = (
     rule("rank", "WRGB", "WR WRA", "BL"),
     rule("rank", "WRGB", "RD RDA RDMAC16", "CWLGB + BL + tWTRS"),
     rule("rank", "WRGB", "MAC16", "CWLGB + BL", note="CWLGB + BL (the operand must have arrived; not in AiM's table)"),
-    rule("rank", "MAC16", "WRGB", "tCCDL", note="tCCDL (the operand is in use; not in AiM's table)"),
-    rule("rank", "MAC16 RDMAC16", "RDMAC16 MAC16", "tCCDL"),
+    rule("rank", "MAC16", "WRGB", "tMAC", note="tMAC (the operand is in use; not in AiM's table)"),
+    rule("rank", "MAC16", "RDMAC16", "tMAC"),
+    rule("rank", "RDMAC16", "RDMAC16 MAC16", "tCCDL"),
     rule("rank", "RDMAC16 RD RDA", "RDMAC16", "BL"),
     rule("rank", "RDMAC16", "RD RDA", "max(BL, tCCDL)"),
     rule("rank", "RD RDA", "WRGB", "CL + BL + 3 - CWLGB + WPRE"),
@@ -73,5 +75,6 @@ PIM_GPT = CommandSet(
         "result_read": "RDMAC16",
     },
     aliases={"tRCD": ("tRCDMAC",)},
+    derived={"tMAC": "tCCDL"},
     source="arXiv 2310.09385; AiM simulator 0f28a07",
 )

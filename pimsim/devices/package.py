@@ -1,0 +1,118 @@
+"""The memory package and its ASIC as one SimPy process that advances a segment of work at a time.
+
+SimPy costs about a microsecond an event, a channel command about a hundredth of that: so the process asks the kernel for a
+whole segment (all layers of a token, say) and yields once. What the kernel does in that call is event-driven too, on integers; between
+segments, SimPy decides what comes next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import simpy
+
+from pimsim.dram.compile import Compiled, initial_state
+from pimsim.kernels.channel import LOG_FIELDS
+from pimsim.kernels.packed import counters
+from pimsim.kernels.segment import run_segment
+from pimsim.kernels.table import CAUSES
+from pimsim.mapping.program import ProgramLibrary
+from pimsim.mapping.task import TaskArrays
+
+MAX_CATEGORIES = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How the package simulates; none of these changes a result.
+
+    Attributes:
+        postpone_ticks: by how much a refresh may be late (a property of the controller, not of the simulation).
+        fast_forward: add iterations that repeat at once.
+        fold: simulate channels in equal states once.
+        log: keep every command (switches both of the above off).
+    """
+
+    postpone_ticks: int = 0
+    fast_forward: bool = True
+    fold: bool = True
+    log: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """What one segment did: begin and end tick of every task, int64 [repeats, tasks]."""
+
+    begin: np.ndarray
+    end: np.ndarray
+    log: np.ndarray | None
+
+
+@dataclass
+class PimPackage:
+    """All channels of a PIM memory and the ASIC in front of them.
+
+    Attributes:
+        by_channel: int64 [channels, counters]: ticks by cause, commands by kind, ticks with a bank open.
+        by_category: the same by what the work was for.
+    """
+
+    compiled: Compiled
+    channels: int
+    options: Options
+    states: np.ndarray = field(init=False)
+    slots: np.ndarray = field(init=False)
+    by_channel: np.ndarray = field(init=False)
+    by_category: np.ndarray = field(init=False)
+    now: int = field(init=False, default=0)
+
+    def __post_init__(self) -> None:
+        self.states = initial_state(self.compiled.table, self.channels)
+        shared = self.options.fold and not self.options.log
+        self.slots = np.zeros(self.channels, np.int64) if shared else np.arange(self.channels, dtype=np.int64)
+        width = counters(self.compiled.table)
+        self.by_channel = np.zeros((self.channels, width.stop - width.start), np.int64)
+        self.by_category = np.zeros((MAX_CATEGORIES, width.stop - width.start), np.int64)
+
+    @property
+    def folded_channels(self) -> int:
+        """Channels that are not simulated by themselves at the moment."""
+        return self.channels - len(set(self.slots.tolist()))
+
+    def counts(self) -> dict[str, int]:
+        """Commands issued on all channels, by name."""
+        totals = self.by_channel[:, CAUSES : CAUSES + self.compiled.table.commands].sum(axis=0)
+        return {n: int(c) for n, c in zip(self.compiled.command_names, totals, strict=True) if c}
+
+    def execute(self, env: simpy.Environment, library: ProgramLibrary, work: TaskArrays,
+                repeats: int) -> Generator[simpy.Event, Any, Segment]:
+        """Process: run a segment from now on; returns when its last task has ended."""
+        segment = self._run(library, work, repeats)
+        yield env.timeout(self.now * self.compiled.tick_fs - env.now)
+        return segment
+
+    def _run(self, library: ProgramLibrary, work: TaskArrays, repeats: int) -> Segment:
+        programs, begin = library.arrays()
+        count = len(work.tasks)
+        task_begin = np.zeros((repeats, count), np.int64)
+        task_end = np.zeros((repeats, count), np.int64)
+        exact = self.options.log
+        rows = 0 if not exact else 4096
+        while True:
+            saved = (self.states.copy(), self.by_channel.copy(), self.by_category.copy()) if exact else None
+            log = np.zeros((rows, LOG_FIELDS), np.int64)
+            end = run_segment(
+                self.compiled.packed, self.states, self.slots, programs, begin, work.tasks, work.programs,
+                work.dependency_begin, work.dependencies, work.dependency_kind, repeats, self.now,
+                self.options.postpone_ticks, self.options.fast_forward and not exact, self.options.fold and not exact,
+                self.by_channel, self.by_category, task_begin, task_end, log)  # fmt: skip
+            if saved is None or log[0, 0] < rows:
+                break
+            # the log was too short: once more from the same state with one that is long enough
+            self.states, self.by_channel, self.by_category = saved
+            rows = int(log[0, 0]) + 1
+        self.now = int(end)
+        return Segment(task_begin, task_end, log[1 : log[0, 0] + 1] if exact else None)

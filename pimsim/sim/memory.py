@@ -1,0 +1,64 @@
+"""From a memory's configuration to the compiled part that is simulated."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from pimsim import units
+from pimsim.config import ControllerConfig, MemoryConfig, PimConfig
+from pimsim.dram.compile import Compiled, compile_part, complete_timing
+from pimsim.dram.spec import Effect, Standard
+from pimsim.dram.standards import standard
+from pimsim.errors import InputError, Problem
+from pimsim.mapping.geometry import ceil_div
+from pimsim.pim.command_set import CommandSet, command_set
+
+BF16_BYTES = 2
+
+
+def pim_command_set(memory: MemoryConfig) -> CommandSet:
+    """The memory's PIM command set.
+
+    Raises:
+        InputError: it has none.
+    """
+    if memory.command_set is None:
+        raise InputError(Problem("this memory has no PIM commands", "name one, for example pim-gpt",
+                                 key="memory.command_set"))
+    return command_set(memory.command_set)
+
+
+def compile_memory(memory: MemoryConfig, controller: ControllerConfig, pim: PimConfig | None = None) -> Compiled:
+    """Compile a channel of a memory, with its PIM command set if it has one.
+
+    With ``pim.all_bank_act: faw`` all banks are opened one bank group at a time, four activations each, under tFAW. MAC units
+    with fewer lanes than a column has elements, or a slower clock than the columns, take longer for each column.
+    """
+    spec = standard(memory.standard)
+    timing = dict(memory.timing_cycles)
+    if memory.command_set is not None:
+        commands = command_set(memory.command_set)
+        spec = commands.on(spec)
+        if pim is not None:
+            spec = _with_activation(spec, commands, pim)
+            timing = complete_timing(spec, timing)
+            timing["tMAC"] = max(timing.get("tMAC", 1), _mac_clocks(memory, pim))
+    tick_fs = memory.tCK // spec.ticks_per_clock
+    return compile_part(spec, memory.organization, timing, tick_fs, refresh=controller.refresh != "none")
+
+
+def _mac_clocks(memory: MemoryConfig, pim: PimConfig) -> int:
+    """Memory clocks that the MAC unit of a bank needs for one column."""
+    steps = ceil_div(memory.column_bytes // BF16_BYTES, pim.lanes)
+    if pim.clock is None:
+        return steps
+    return ceil_div(steps * units.FS_PER_S, pim.clock * memory.tCK)
+
+
+def _with_activation(spec: Standard, commands: CommandSet, pim: PimConfig) -> Standard:
+    if pim.all_bank_act == "single":
+        return spec
+    every, group = commands.roles["activate_all"], commands.roles["activate_group"]
+    changed = tuple(replace(c, opener=group) if c.effect is Effect.COMPUTE and c.opener == every else c
+                    for c in spec.commands)
+    return replace(spec, commands=changed)

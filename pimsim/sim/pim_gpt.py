@@ -1,0 +1,86 @@
+"""Build a PIM-GPT style system: PIM channels and an ASIC, one sequence at a time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pimsim import units
+from pimsim.config import SystemConfig
+from pimsim.devices.package import Options, PimPackage
+from pimsim.dram.compile import Compiled
+from pimsim.errors import InputError, Problem
+from pimsim.mapping.geometry import Memory, ceil_div
+from pimsim.mapping.pim_gpt import Commands, Pace, PimGptMapping, place
+from pimsim.model.trace import Trace
+from pimsim.sim.memory import BF16_BYTES, compile_memory, pim_command_set
+
+
+@dataclass(frozen=True)
+class PimGptSystem:
+    """A built system, ready to run one trace."""
+
+    config: SystemConfig
+    compiled: Compiled
+    package: PimPackage
+    mapping: PimGptMapping
+
+
+def build(config: SystemConfig, trace: Trace, options: Options) -> PimGptSystem:
+    """Build the system for a trace: compile the memory, place the tensors.
+
+    Raises:
+        InputError: what is missing, what the mapping does not support, or by how much the model does not fit.
+    """
+    memory, pim, asic = config.memory, config.pim, config.asic
+    problems = [Problem(f"a {config.kind} system needs the section '{name}'", key=name)
+                for name, section in (("pim", pim), ("asic", asic)) if section is None]
+    if memory.ranks * memory.sids != 1:
+        problems.append(Problem(f"{memory.ranks} ranks and {memory.sids} sids", "mapping pim-gpt wants 1 of each",
+                                key="memory.ranks"))
+    if memory.row_buffers != 1:
+        problems.append(Problem("mapping pim-gpt uses one row buffer", "1", key="memory.row_buffers"))
+    if config.controller.refresh == "per-bank":
+        problems.append(Problem("all-bank PIM commands cannot run beside per-bank refresh", "all-bank or none",
+                                key="controller.refresh"))
+    if pim is not None and pim.global_buffer < memory.row_bytes:
+        problems.append(Problem(f"a buffer of {pim.global_buffer} B is smaller than a row of {memory.row_bytes} B",
+                                "mapping pim-gpt fills it with one row's operands", key="pim.global_buffer"))
+    if problems or pim is None or asic is None:
+        raise InputError(problems)
+    compiled = compile_memory(memory, config.controller, pim)
+    geometry = Memory(memory.channels, memory.banks, memory.column_bytes // BF16_BYTES, memory.columns)
+    demands, capacity = PimGptMapping.demands(geometry, trace)
+    placement = place(demands, memory.rows, memory.row_bytes, memory.banks, memory.channels)
+    spec = asic.spec()
+    mapping = PimGptMapping(geometry, _commands(config, compiled), _pace(compiled, spec.clock_hz), spec,
+                            config.system.overlap, placement, capacity)
+    return PimGptSystem(config, compiled, PimPackage(compiled, memory.channels, options), mapping)
+
+
+def _commands(config: SystemConfig, compiled: Compiled) -> Commands:
+    roles = pim_command_set(config.memory).roles
+    groups = config.pim is not None and config.pim.all_bank_act == "faw"
+    return Commands(
+        activate_all=compiled.command(roles["activate_group" if groups else "activate_all"]),
+        activate_step=config.memory.banks // config.memory.bankgroups if groups else config.memory.banks,
+        mac_all=compiled.command(roles["mac_all"]),
+        buffer_write=compiled.command(roles["buffer_write"]),
+        result_read=compiled.command(roles["result_read"]),
+        activate=compiled.command(compiled.standard.activate),
+        precharge=compiled.command(compiled.standard.precharge),
+        precharge_all=compiled.command(roles["precharge_all"]),
+        read=compiled.command(compiled.standard.read),
+        write=compiled.command(compiled.standard.write),
+    )
+
+
+def _pace(compiled: Compiled, asic_hz: int) -> Pace:
+    t = compiled.timing
+    return Pace(
+        activate_distance=max(t["tRRDS"], t["tRRDL"], ceil_div(t["tFAW"], 4)),
+        activate_to_write=t["tRCDWR"],
+        write_to_precharge=t["CWL"] + t["BL"] + t["tWR"],
+        first_result=t["tRCDMAC"] + t["tMAC"] + t["CLREG"] + t["BL"],
+        asic_cycle_fs=units.FS_PER_S // asic_hz,
+        tick_fs=compiled.tick_fs,
+    )
