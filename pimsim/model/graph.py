@@ -47,6 +47,7 @@ class Node:
     cols_per_token: int
     heads: Heads
     window: int  # attends to at most so many tokens; 0: to all
+    part: str  # of the layer: qkv, attention, proj, ffn
     slot: int  # belongs to the layer's slot-th active expert; -1: to no expert
     dtype: str
     stored_dtype: str
@@ -72,7 +73,7 @@ class Graph:
     def __init__(self, formats: Formats):
         self.formats = formats
         self.nodes: list[Node] = []
-        self.slot = -1  # the expert slot that nodes appended now belong to
+        self.part, self.slot = "", -1  # what nodes appended now belong to
 
     def add(self, kind: str, name: str, deps: tuple[int, ...], *, rows: int = 0, cols: int = 0,
             rows_per_token: int = 0, cols_per_token: int = 0, heads: Heads = NO_HEADS, window: int = 0,
@@ -80,7 +81,7 @@ class Graph:
         """Append any node; ``stored`` is the dtype of its weights or KV (default: the activations')."""
         node = Node(
             name=name, kind=kind, rows=rows, cols=cols, rows_per_token=rows_per_token, cols_per_token=cols_per_token,
-            heads=heads, window=window, slot=self.slot, dtype=self.formats.activation,
+            heads=heads, window=window, part=self.part, slot=self.slot, dtype=self.formats.activation,
             stored_dtype=stored or self.formats.activation, bias=bias, deps=tuple(dict.fromkeys(deps)),
             contextual=KINDS[kind].contextual,
         )  # fmt: skip

@@ -9,6 +9,8 @@ al. 2017, arXiv 1701.06538), and multi-head latent attention in its absorbed for
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from pimsim.model.architecture import Architecture
 from pimsim.model.graph import INPUT, Formats, Graph, Heads, Node
 
@@ -49,17 +51,16 @@ def layer_graph(
     ``window``: attention reaches so many tokens back (0: all); ``sparse``: a mixture with ``active_experts`` slots.
     """
     graph = Graph(formats)
+    graph.part = "qkv"
     before, after = arch.norm_first, not arch.norm_first
     dep = _norm(graph, "ln1", INPUT, arch) if before else INPUT
     attention = _latent_attention if arch.latent else _attention
     proj = attention(graph, dep, arch, window)
-    if arch.parallel_residual:
-        dep = _norm(graph, "ln2", INPUT, arch) if before else INPUT
-        middle = _residual(graph, "residual1", proj, INPUT, arch)
-    else:
-        middle = _residual(graph, "residual1", proj, INPUT, arch)
-        middle = _norm(graph, "ln1", middle, arch) if after else middle
-        dep = _norm(graph, "ln2", middle, arch) if before else middle
+    middle = _residual(graph, "residual1", proj, INPUT, arch)
+    middle = _norm(graph, "ln1", middle, arch) if after else middle
+    graph.part = "ffn"
+    dep = INPUT if arch.parallel_residual else middle
+    dep = _norm(graph, "ln2", dep, arch) if before else dep
     if sparse:
         ffn = _experts(graph, dep, arch, active_experts)
     else:
@@ -68,6 +69,17 @@ def layer_graph(
     if after:
         _norm(graph, "ln2", out, arch)
     return tuple(graph.nodes)
+
+
+def cut(nodes: tuple[Node, ...], part: str) -> tuple[Node, ...]:
+    """The nodes of one part of a layer; what they need from other parts counts as their input."""
+    kept = [i for i, node in enumerate(nodes) if node.part == part]
+    index = {old: new for new, old in enumerate(kept)}
+
+    def deps(node: Node) -> tuple[int, ...]:
+        return tuple(dict.fromkeys(index.get(dep, INPUT) for dep in node.deps))
+
+    return tuple(replace(nodes[old], deps=deps(nodes[old])) for old in kept)
 
 
 def _norm(graph: Graph, name: str, dep: int, arch: Architecture) -> int:
@@ -91,9 +103,11 @@ def _attention(graph: Graph, dep: int, arch: Architecture, window: int) -> int:
         )
     if arch.position == "rotary":
         ready = (_rotary(graph, ready, heads._replace(dim=arch.rotary_dim)),)
+    graph.part = "attention"
     append = graph.add("kv_append", "kv_append", (*ready, qkv), rows=2 * keys, cols=1, heads=heads,
                        stored=graph.formats.kv)  # fmt: skip
     attend = graph.attend(ready, append, heads, heads, window)
+    graph.part = "proj"
     return graph.matvec("proj", attend, arch.hidden, query, arch.proj_bias)
 
 
@@ -115,11 +129,13 @@ def _latent_attention(graph: Graph, dep: int, arch: Architecture, window: int) -
     normed = graph.add(arch.norm, "kv_a_norm", (latent,), rows=rank, cols=rank)
     rotary = _rotary(graph, (query, latent), Heads(heads, 1, rope))
     keys, values = Heads(heads, 1, rank + rope), Heads(heads, 1, rank)
+    graph.part = "attention"
     append = graph.add("kv_append", "kv_append", (normed, rotary), rows=rank + rope, cols=1, heads=keys,
                        stored=graph.formats.kv)  # fmt: skip
     absorbed = graph.matvec("q_absorb", query, heads * rank, nope, heads=heads)
     attend = graph.attend((absorbed, rotary), append, keys, values, window)
     out = graph.matvec("v_absorb", attend, heads * arch.v_head_dim, rank, heads=heads)
+    graph.part = "proj"
     return graph.matvec("proj", out, arch.hidden, heads * arch.v_head_dim, arch.proj_bias)
 
 

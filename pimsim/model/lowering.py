@@ -11,18 +11,20 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import groupby
-from typing import NamedTuple, overload
+from typing import Any, NamedTuple, Protocol, overload
 
 from pimsim.errors import InputError, Problem
 from pimsim.model.architecture import Architecture
 from pimsim.model.dtype import BITS, canonical
 from pimsim.model.graph import Formats, Node
-from pimsim.model.layer import embedding_graph, head_graph, layer_graph
+from pimsim.model.importer import load_architecture
+from pimsim.model.layer import cut, embedding_graph, head_graph, layer_graph
 from pimsim.model.operator import Operator
 from pimsim.model.routing import Loads, Routing, make_routing
 from pimsim.model.trace import Block, Step, Trace
 
 PREFILL = ("inline", "elsewhere")
+PARTS = ("all", "block", "qkv", "attention", "ffn")
 
 
 class Kind(NamedTuple):
@@ -63,8 +65,9 @@ class Decoder:
     """An architecture's blocks in one phase: embedding, layers and head, built for any step."""
 
     def __init__(self, arch: Architecture, formats: Formats, phase: str, batch: int, routing: Routing | None,
-                 embedding: bool, lm_head: bool):  # fmt: skip
+                 part: str, embedding: bool, lm_head: bool):  # fmt: skip
         self._arch, self._formats, self._phase, self._batch, self._routing = arch, formats, phase, batch, routing
+        self._part = part
         self._first = Template(embedding_graph(arch, formats), phase, -1, batch) if embedding else None
         self._last = Template(head_graph(arch, formats), phase, -1, batch) if lm_head else None
         self._windows = sorted(set(arch.windows) - {0})
@@ -104,11 +107,14 @@ class Decoder:
             window = self._arch.window(layer)
             return Kind(window if window < context else 0, self._arch.sparse(layer))
 
-        return [(key, list(run)) for key, run in groupby(range(self._arch.layers), key=kind)]
+        layers = self._arch.layers if self._part == "all" else 1
+        return [(key, list(run)) for key, run in groupby(range(layers), key=kind)]
 
     def _template(self, kind: Kind, active: int) -> Template:
         if (kind, active) not in self._templates:
             nodes = layer_graph(self._arch, self._formats, kind.window, kind.sparse, active)
+            if self._part not in ("all", "block"):
+                nodes = cut(nodes, self._part)
             self._templates[kind, active] = Template(nodes, self._phase, 0, self._batch)
         return self._templates[kind, active]
 
@@ -139,6 +145,30 @@ class Steps(Sequence[Step]):
         return Step(step, "decode", context, self._decode.blocks(step, context))
 
 
+class Workload(Protocol):
+    """What a workload's configuration says that lowering needs."""
+
+    model: str  # a shipped name or the path of a config.json
+    batch: int
+    prompt_tokens: int
+    output_tokens: int
+    prefill: Any  # one of PREFILL
+    lm_head: bool
+    embedding: bool
+    requests: str | None
+    part: Any  # one of PARTS
+    dtype: str
+
+
+def lower_workload(workload: Workload) -> Trace:
+    """Load the workload's model and :func:`lower` it. Raises InputError, also for a workload of request files."""
+    if workload.requests is not None:
+        raise InputError(Problem("a file of requests has no operator trace before it is scheduled",
+                                 "batch, prompt_tokens and output_tokens", key="workload.requests"))  # fmt: skip
+    return lower(load_architecture(workload.model), workload.batch, workload.prompt_tokens, workload.output_tokens,
+                 workload.prefill, workload.lm_head, workload.embedding, workload.dtype, workload.part)  # fmt: skip
+
+
 def lower(
     architecture: Architecture,
     batch: int = 1,
@@ -148,6 +178,7 @@ def lower(
     lm_head: bool = False,
     embedding: bool = False,
     dtype: str = "bf16",
+    part: str = "all",
     *,
     weight_dtype: str = "",
     kv_dtype: str = "",
@@ -159,8 +190,13 @@ def lower(
     ``lm_head`` and ``embedding`` add those operators; the head (final norm and LM head) runs in decode steps only,
     since no other step's output is needed. ``dtype`` is that of activations and, unless ``weight_dtype`` (or the
     architecture's own) and ``kv_dtype`` say otherwise, of weights, K and V. ``routing`` names how tokens choose
-    experts (:mod:`pimsim.model.routing`). Raises InputError for lengths below 1, embeddings of positions that the model
-    has not learned, or unknown choices, all at once.
+    experts (:mod:`pimsim.model.routing`).
+
+    ``part`` other than ``all`` cuts the run to one layer (``block``) or a part of one layer (``qkv``: norm, QKV and what
+    is done to q and k; ``attention``: KV append to weighted sum; ``ffn``: norm to residual), without embedding and head.
+
+    Raises InputError for lengths below 1, embeddings of positions that the model has not learned, or unknown choices,
+    all at once.
     """
     last = prompt_tokens + output_tokens - 1
     problems = [
@@ -173,8 +209,9 @@ def lower(
             f"{prompt_tokens} prompt and {output_tokens} output tokens reach position {last}",
             f"{architecture.name} has {architecture.max_position} learned positions", key="workload.output_tokens",
         ))  # fmt: skip
-    if prefill not in PREFILL:
-        problems.append(Problem(f"unknown '{prefill}'", "one of " + ", ".join(PREFILL), key="workload.prefill"))
+    for key, word, known in (("prefill", prefill, PREFILL), ("part", part, PARTS)):
+        if word not in known:
+            problems.append(Problem(f"unknown '{word}'", "one of " + ", ".join(known), key=f"workload.{key}"))
     names = {"dtype": dtype, "weight_dtype": weight_dtype or architecture.weight_dtype or dtype,
              "kv_dtype": kv_dtype or dtype}  # fmt: skip
     for key, name in names.items():
@@ -187,7 +224,8 @@ def lower(
     if architecture.experts:
         choose = make_routing(routing, architecture.experts, architecture.experts_per_token, batch, seed)
     before, decode = (
-        Decoder(architecture, formats, phase, batch, choose, embedding, lm_head and phase == "decode")
+        Decoder(architecture, formats, phase, batch, choose, part, embedding and part == "all",
+                lm_head and part == "all" and phase == "decode")  # fmt: skip
         for phase in ("prefill", "decode")
     )
     contexts = range(1 if prefill == "inline" else prompt_tokens, last + 1)
