@@ -8,7 +8,7 @@ from pimsim import units
 from pimsim.config import ControllerConfig, MemoryConfig, PimConfig
 from pimsim.dram.compile import Compiled, compile_part, complete_timing
 from pimsim.dram.spec import Effect, Standard
-from pimsim.dram.standards import standard
+from pimsim.dram.standards import for_policy, standard
 from pimsim.errors import InputError, Problem
 from pimsim.mapping.geometry import ceil_div
 from pimsim.pim.command_set import CommandSet, command_set
@@ -34,7 +34,7 @@ def compile_memory(memory: MemoryConfig, controller: ControllerConfig, pim: PimC
     With ``pim.all_bank_act: faw`` all banks are opened one bank group at a time, four activations each, under tFAW. MAC units
     with fewer lanes than a column has elements, or a slower clock than the columns, take longer for each column.
     """
-    spec = standard(memory.standard)
+    spec = for_policy(standard(memory.standard), controller.policy)
     timing = dict(memory.timing_cycles)
     if memory.command_set is not None:
         commands = command_set(memory.command_set)
@@ -44,7 +44,7 @@ def compile_memory(memory: MemoryConfig, controller: ControllerConfig, pim: PimC
             timing = complete_timing(spec, timing)
             timing["tMAC"] = max(timing.get("tMAC", 1), _mac_clocks(memory, pim))
     tick_fs = memory.tCK // spec.ticks_per_clock
-    return compile_part(spec, memory.organization, timing, tick_fs, refresh=controller.refresh != "none")
+    return compile_part(spec, spec.fitted(memory.organization), timing, tick_fs, refresh=controller.refresh != "none")
 
 
 def _mac_clocks(memory: MemoryConfig, pim: PimConfig) -> int:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from pimsim.config import load_dram
 from pimsim.dram.compile import Compiled, compile_part, complete_timing
 from pimsim.dram.coverage import Pair, covered, freed, pairs, uncovered
 from pimsim.dram.spec import LEVELS, Organization
@@ -226,3 +227,23 @@ def test_missing_timing_values_are_reported_all_at_once() -> None:
     keys = {p.key for p in error.value.problems}
     assert {"memory.timing.tRP", "memory.timing.CWL", "memory.timing.tFAW"} <= keys
     assert "memory.timing.tCS" not in keys  # derived
+
+
+PARTS = {"gddr6-8gb-x16-14000": "gddr6__ramulator", "hbm2-4gb-2000": "hbm2__ramulator", "hbm3-16gb-6400": "hbm3__ramulator",
+         "ddr4-8gb-x8-2400": "ddr4__ramulator", "lpddr5-8gb-x16-6400": "lpddr5__ramulator"}
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_shipped_part_has_the_timing_of_the_reference_preset(name: str) -> None:
+    assert dict(load_dram(name).memory.timing_cycles) == reference_timing(PARTS[name])
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_shipped_part_has_the_organization_of_the_reference_runs(name: str) -> None:
+    memory = load_dram(name).memory
+    assert memory.organization == ORGANIZATIONS[memory.standard]
+
+
+def test_shipped_ddr5_part_is_ramulators_preset() -> None:
+    memory = load_dram("ddr5-16gb-x16-6400").memory
+    assert (dict(memory.timing_cycles), memory.organization) == (DDR5_6400AN, ORGANIZATIONS["DDR5"])

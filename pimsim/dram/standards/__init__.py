@@ -45,3 +45,13 @@ def variant(base: Standard, rules: str) -> Standard:
                                  f"standards with rules of {rules}: {', '.join(n.removesuffix(f'-{rules}') for n in known)}",
                                  key="controller.policy"))
     return all_standards()[name]
+
+
+def for_policy(base: Standard, policy: str) -> Standard:
+    """``base`` with the rules that a controller policy carries: DRAMsim3's for ``dramsim3-fr32``, its own for all others.
+
+    Raises:
+        InputError: DRAMsim3 does not have the standard.
+    """
+    simulator = policy.split("-")[0]
+    return variant(base, simulator) if simulator == "dramsim3" else base

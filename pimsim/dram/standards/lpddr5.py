@@ -124,6 +124,7 @@ LPDDR5 = Standard(
         "tCAS": "0",
         "tCS": "2",
         "tWCKPST": "1",
+        "tAAD": "8",
     },
     free=FREE,
     activate="ACT1",
