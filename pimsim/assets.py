@@ -64,7 +64,7 @@ def is_path(name: str) -> bool:
 def beside(name: str, file: str) -> str:
     """``name``, or the path that it names next to ``file`` (which mentions it) where such a file exists."""
     near = Path(file).parent / name
-    return str(near) if is_path(name) and near.is_file() else name
+    return str(near) if near.is_file() else name
 
 
 def find(kind: str, name_or_path: str | Path) -> Path:

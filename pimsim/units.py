@@ -66,7 +66,7 @@ VOLTAGE = Dimension("voltage", "V", _scaled("V", "m-"), "1.25 V")
 CURRENT = Dimension("current", "A", _scaled("A", "nuµm-"), "71 mA")
 POWER = Dimension("power", "W", _scaled("W", "nuµm-k"), "149.29 mW")
 ENERGY = Dimension("energy", "J", _scaled("J", "fpnuµm-"), "2.95 nJ")
-ENERGY_PER_BIT = Dimension("energy per bit", "J/bit", _scaled("J/bit", "fpn") | _scaled("J/b", "fpn"), "5.5 pJ/bit")
+ENERGY_PER_BIT = Dimension("energy per bit", "J/bit", _scaled("J/bit", "fpn-") | _scaled("J/b", "fpn-"), "5.5 pJ/bit")
 AREA = Dimension("area", "mm2", {"mm2": Fraction(1), "um2": Fraction(1, 10**6), "mm²": Fraction(1)}, "0.64 mm2")
 
 _CYCLE_UNITS = ("ck", "nCK", "cycles", "cycle")

@@ -21,11 +21,11 @@ from pimsim.errors import InputError, SimulationError, nearest
 
 COMMANDS: dict[str, str] = {
     "run": "simulate a workload on a system",
-    "verify": "compute a workload's real numbers in the simulated memory and compare with numpy",
+    "verify": "compute a workload in the simulated memory, compare with numpy",
     "lower": "write the operator trace of a workload",
     "dram": "run memory requests on a DRAM part",
     "pim": "replay a PIM program on a DRAM part",
-    "check": "check a command log against the timing rules of a DRAM part",
+    "check": "check a command log against a part's timing rules",
     "diff": "show where two command logs first part",
     "micro": "micro-benchmark one unit of a system",
     "sweep": "run a design-space sweep",
@@ -34,13 +34,13 @@ COMMANDS: dict[str, str] = {
     "report": "write a run or a sweep as one HTML file",
     "calibrate": "measure a real device and write it as a baseline",
     "validate": "reproduce the reference figures and judge them",
-    "list": "list the shipped systems, parts, workloads, models and sweeps",
-    "show": "show a configuration with the source of its numbers, or a model's size",
+    "list": "list what ships: systems, parts, workloads, models, sweeps",
+    "show": "show a configuration and its sources, or a model's size",
     "schema": "print the JSON Schema of a kind of YAML file",
 }
 """Name -> one line of help, in the order of ``pimsim --help``. A name without its module in this folder is left out."""
 
-DONE, FAILED, BAD_INPUT, INTERRUPTED, BROKEN_PIPE = 0, 1, 2, 130, 141
+DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
 
 def module_name(name: str) -> str:
@@ -110,7 +110,7 @@ def _run(args: Sequence[str] | None) -> int:
         return _say("interrupted", INTERRUPTED)
     except BrokenPipeError:
         _silence_stdout()
-        return BROKEN_PIPE
+        return FAILED
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         return _say(f"{where}{error.strerror or error}", FAILED)

@@ -77,10 +77,10 @@ class Document:
             data = data[part]
         return data
 
-    def unknown(self, path: KeyPath, what: str, known: Sequence[str]) -> Problem:
-        """The problem of a key that nobody knows: ``what`` it would have to be, and the nearest one there is."""
+    def unknown(self, path: KeyPath, known: Sequence[str], what: str = "key", where: str = "") -> Problem:
+        """The problem of a key that nobody knows, with the nearest one there is."""
         name = str(path[-1])
-        return self.place(path).problem(path, f"unknown {what} '{name}'", nearest(name, known), at_key=True)
+        return self.place(path).problem(path, f"unknown {what} '{name}'{where}", nearest(name, known), at_key=True)
 
 
 def dotted(path: KeyPath) -> str:
@@ -142,7 +142,7 @@ def _compose(text: str, file: str) -> yaml.Node | None:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
-        what = error.problem or error.context or "not YAML"
+        what = ", ".join(filter(None, (error.context, error.problem)))
         raise InputError(Problem(f"not well-formed YAML: {what}", file=file, line=line, column=column)) from None
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         what = str(error).splitlines()[0] if str(error) else type(error).__name__

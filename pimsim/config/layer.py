@@ -98,7 +98,7 @@ def _part(kind: str, part: Any, place: Place) -> Document:
     allowed = (*sections, "name", "description")
     strangers = [key for key in document.data if key not in allowed]
     if strangers:
-        raise InputError([document.unknown((key,), f"key in a {kind} part", allowed) for key in strangers])
+        raise InputError([document.unknown((key,), allowed, where=f" in a {kind} part") for key in strangers])
     return select(document, sections)
 
 

@@ -155,7 +155,7 @@ def _dram_problems(document: Document) -> list[Problem]:
     if not known or not isinstance(timing, dict):
         return []
     strangers = [name for name in timing if name not in known]
-    return [document.unknown(("memory", "timing", name), "timing name", sorted(known)) for name in strangers]
+    return [document.unknown(("memory", "timing", name), sorted(known), "timing name") for name in strangers]
 
 
 def _validated(
@@ -177,8 +177,15 @@ def _validated(
 
 
 def resolved(config: Config) -> dict[str, Any]:
-    """Plain data, every quantity with its unit again; reading it back gives an equal configuration."""
-    return config.model_dump(mode="json", exclude_none=True)
+    """Plain data, every quantity with its unit again; reading it back gives the same configuration.
+
+    It names no part: all values of the parts are in it, so that it needs no other file.
+    """
+    data: dict[str, Any] = config.model_dump(mode="json", exclude_none=True)
+    for section in (data.get(sections[0]) for sections in layer.PART_SECTIONS.values()):
+        if isinstance(section, dict):
+            section.pop("part", None)
+    return data
 
 
 def schema(kind: str) -> dict[str, Any]:

@@ -25,7 +25,7 @@ def _problem(detail: Any, model: type[BaseModel], document: Document) -> Problem
     place = document.place(path)
     if kind == "extra_forbidden":
         known = list(_model_at(model, path[:-1]).model_fields)
-        return document.unknown(path, "key", known)
+        return document.unknown(path, known)
     if kind == "missing":
         return place.problem(path, "is missing", _description(model, path), at_key=True)
     message, allowed = _words(kind, detail)

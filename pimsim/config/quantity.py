@@ -23,6 +23,8 @@ def refuse(message: str, allowed: str = "") -> PydanticCustomError:
 
 def _checked(read: Callable[[Any], Any]) -> PlainValidator:
     def validate(value: Any) -> Any:
+        if isinstance(value, (dict, list)):
+            raise refuse(f"a {'section' if isinstance(value, dict) else 'list'} is not a value", "one value")
         try:
             return read(value)
         except UnitError as error:
