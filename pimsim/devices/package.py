@@ -16,6 +16,7 @@ import simpy
 
 from pimsim.dram.compile import Compiled, initial_state
 from pimsim.kernels.channel import LOG_FIELDS
+from pimsim.kernels.memo import Memo, make_memo
 from pimsim.kernels.packed import counters
 from pimsim.kernels.segment import run_segment
 from pimsim.kernels.table import CAUSES
@@ -23,6 +24,8 @@ from pimsim.mapping.program import ProgramLibrary
 from pimsim.mapping.task import TaskArrays
 
 MAX_CATEGORIES = 256
+MEMO_ENTRIES = 1 << 14
+"""Remembered courses of programs; about 5 kB each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +35,7 @@ class Options:
     Attributes:
         postpone_ticks: by how much a refresh may be late (a property of the controller, not of the simulation).
         fast_forward: add iterations that repeat at once.
-        fold: simulate channels in equal states once.
+        fold: simulate identical work once: channels in equal states, and programs from states met before.
         log: keep every command (switches both of the above off).
     """
 
@@ -67,6 +70,7 @@ class PimPackage:
     slots: np.ndarray = field(init=False)
     by_channel: np.ndarray = field(init=False)
     by_category: np.ndarray = field(init=False)
+    memo: Memo = field(init=False)
     now: int = field(init=False, default=0)
 
     def __post_init__(self) -> None:
@@ -74,6 +78,7 @@ class PimPackage:
         shared = self.options.fold and not self.options.log
         self.slots = np.zeros(self.channels, np.int64) if shared else np.arange(self.channels, dtype=np.int64)
         width = counters(self.compiled.table)
+        self.memo = make_memo(width.stop, MEMO_ENTRIES if shared and self.compiled.table.ranks == 1 else 0)
         self.by_channel = np.zeros((self.channels, width.stop - width.start), np.int64)
         self.by_category = np.zeros((MAX_CATEGORIES, width.stop - width.start), np.int64)
 
@@ -108,7 +113,7 @@ class PimPackage:
                 self.compiled.packed, self.states, self.slots, programs, begin, work.tasks, work.programs,
                 work.dependency_begin, work.dependencies, work.dependency_kind, repeats, self.now,
                 self.options.postpone_ticks, self.options.fast_forward and not exact, self.options.fold and not exact,
-                self.by_channel, self.by_category, task_begin, task_end, log)  # fmt: skip
+                self.by_channel, self.by_category, task_begin, task_end, log, self.memo)  # fmt: skip
             if saved is None or log[0, 0] < rows:
                 break
             # the log was too short: once more from the same state with one that is long enough

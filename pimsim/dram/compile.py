@@ -280,6 +280,7 @@ def initial_state(table: Table, channels: int, *, stagger: bool = False) -> np.n
     state[:, layout.LAST] = -1
     state[:, layout.OPEN] = 0
     state[:, layout.UNIFORM] = -1
+    state[:, [layout.REFRESHES, layout.DUE_LEAST, layout.DUE_MOST]] = 0
     state[:, [layout.DONE, layout.CHARGED, layout.OWN_END, layout.OWN_CAUSE, layout.OPEN_SINCE]] = 0
     state[:, table.at_row : table.at_row + 2 * table.banks] = -1
     interval = table.refresh_interval

@@ -37,7 +37,19 @@ from pimsim.kernels.packed import (
     H_REFRESH,
     HEADER,
 )
-from pimsim.kernels.table import CAUSES, CHARGED, DONE, OPEN, OPEN_SINCE, OWN_CAUSE, OWN_END, UNIFORM
+from pimsim.kernels.table import (
+    CAUSES,
+    CHARGED,
+    DONE,
+    DUE_LEAST,
+    DUE_MOST,
+    OPEN,
+    OPEN_SINCE,
+    OWN_CAUSE,
+    OWN_END,
+    REFRESHES,
+    UNIFORM,
+)
 from pimsim.kernels.timing import aligned, earliest, issue
 
 # Effects (pimsim.dram.spec.Effect) and causes (pimsim.dram.spec.Cause), as the kernels' constants.
@@ -197,13 +209,26 @@ def refresh_rank(t, s, log, rank, floor):
 
 @jit
 def refresh_due(t, s, log, tick, postpone):
-    """Refresh every rank whose refresh was due (plus ``postpone`` ticks) at or before ``tick``. Returns whether any was."""
+    """Refresh every rank whose refresh was due (plus ``postpone`` ticks) at or before ``tick``. Returns whether any was.
+
+    What follows depends on when the refresh was due only through this decision, so the bounds within which the decision would
+    have been the same are kept (for a channel of one rank; ``pimsim.kernels.memo``).
+    """
     any_done = False
     for rank in range(t[H_RANKS]):
         while s[t[H_AT_DUE] + rank] + postpone <= tick:
+            s[DUE_MOST] = min(s[DUE_MOST], tick - postpone - s[REFRESHES] * t[H_INTERVAL])
             refresh_rank(t, s, log, rank, 0)
+            s[REFRESHES] += 1
             any_done = True
+    not_due(t, s, tick, postpone)
     return any_done
+
+
+@inline
+def not_due(t, s, tick, postpone):
+    """Note that no refresh was due at ``tick``."""
+    s[DUE_LEAST] = max(s[DUE_LEAST], tick - postpone + 1 - s[REFRESHES] * t[H_INTERVAL])
 
 
 @jit

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pimsim.kernels.channel import execute, first_due
+from pimsim.kernels.channel import execute, first_due, not_due
 from pimsim.kernels.jit import jit
 from pimsim.kernels.packed import H_AT_COUNTERS, H_AT_DUE, H_AT_NARROW, H_AT_ROW, H_BANKS, H_RANKS, H_VECTOR
 from pimsim.kernels.table import BUS, CHARGED, DONE, LAST, OPEN, OPEN_SINCE, OWN_CAUSE, OWN_END, UNIFORM
@@ -119,7 +119,9 @@ def run_program(t, s, snapshots, log, program, begin, end, row_base, column_base
                     times = left[d] - 1
                     if decided > snapshot[LAST]:  # the iteration decided about a refresh, and so would the next ones
                         times = min(times, (first_due(t, s) + postpone - 1 - decided) // period)
-                        decided += period * max(times, 0)
+                        if times > 0:
+                            decided += period * times
+                            not_due(t, s, decided, postpone)
                     if times > 0:
                         _skip(t, s, snapshot, limit, times)
                         left[d] -= times

@@ -13,6 +13,7 @@ import numpy as np
 
 from pimsim.kernels.channel import ASIC_CAUSE, IDLE_CAUSE, count_active, wait_until
 from pimsim.kernels.jit import jit
+from pimsim.kernels.memo import recall, remember
 from pimsim.kernels.packed import H_AT_COUNTERS, H_AT_DUE, H_AT_ROW, H_RANKS, H_VECTOR
 from pimsim.kernels.program import MAX_DEPTH, run_program
 from pimsim.kernels.table import (
@@ -151,7 +152,8 @@ def _part(states, slots, used, task_program, slot_program, new_slot):
 
 @jit
 def run_segment(t, states, slots, programs, program_begin, tasks, task_programs, dependency_begin, dependencies,
-                dependency_kind, repeats, clock, postpone, fast, fold, by_channel, by_class, task_begin, task_end, log):
+                dependency_kind, repeats, clock, postpone, fast, fold, by_channel, by_class, task_begin, task_end, log,
+                memo):
     """Run ``repeats`` times through the tasks.
 
     Args:
@@ -165,6 +167,7 @@ def run_segment(t, states, slots, programs, program_begin, tasks, task_programs,
         by_channel, by_class: int64 [channels or classes, counters]: added to.
         task_begin, task_end: int64 [repeats, T]: filled.
         log: see ``pimsim.kernels.channel``; must be empty when folding.
+        memo: see ``pimsim.kernels.memo``; an empty one remembers nothing.
 
     Returns:
         The tick at which the last task ends.
@@ -223,12 +226,15 @@ def run_segment(t, states, slots, programs, program_begin, tasks, task_programs,
                         states[s, DONE] = begin
                         p = slot_program[s]
                         if p >= 0:
-                            if log.shape[0] > 0:
-                                log[0, 1] = s
-                                log[0, 2] = r * count + k
-                            run_program(t, states[s], snapshots, log, programs, program_begin[p], program_begin[p + 1],
-                                        tasks[k, ROW_BASE] + r * tasks[k, ROW_STEP], tasks[k, COLUMN_BASE], begin,
-                                        postpone, fast)
+                            row = tasks[k, ROW_BASE] + r * tasks[k, ROW_STEP]
+                            if memo.keys.shape[0] == 0 or not recall(t, states[s], memo, p, row, begin):
+                                if log.shape[0] > 0:
+                                    log[0, 1] = s
+                                    log[0, 2] = r * count + k
+                                run_program(t, states[s], snapshots, log, programs, program_begin[p],
+                                            program_begin[p + 1], row, tasks[k, COLUMN_BASE], begin, postpone, fast)
+                                if memo.keys.shape[0] > 0:
+                                    remember(t, states[s], memo, p, row, begin)
                         end = max(end, states[s, DONE])
                 _account(t, slots, used, states, by_channel, by_class, tasks[k, CLASS])
                 end = max(end, streamed_end)

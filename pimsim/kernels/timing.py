@@ -3,7 +3,9 @@
 Both work on one channel's state vector ``s`` and the packed table ``t`` (``pimsim.kernels.packed``). The state keeps, for every
 node and command, the tick from which the command is allowed ("ready"); a command looks at the nodes on the path from the
 channel to its target, and issuing it moves the ready times of the nodes on that path. A run of equal column commands at their
-cadence counts as one: only the last of them can hold a later command back, because every rule counts from the latest.
+cadence counts as one: only the last of them can hold a later command back, because every rule counts from the latest. Windows
+and sibling rules keep, for each earlier command, the tick at which it stops holding back. So every entry of the state is a tick
+before which something may not happen, and entries in the past mean nothing: states are compared on what lies ahead.
 """
 
 from __future__ import annotations
@@ -67,7 +69,7 @@ def earliest(t, s, command, bank):
             size = t[w + 1]
             # a command of several activations needs that many places in the window
             weight = min(t[record + C_ACTIVATIONS], size)
-            ready = s[t[w + 3] + bank // t[t[H_LEVEL_BANKS] + t[w]] * size + weight - 1] + t[w + 2]
+            ready = s[t[w + 3] + bank // t[t[H_LEVEL_BANKS] + t[w]] * size + weight - 1]
             if ready > tick:
                 tick = ready
         waits >>= 1
@@ -90,7 +92,7 @@ def _after_siblings(t, s, command, bank, tick):
         first = bank // parent_banks * parent_banks // own_banks
         for node in range(first, first + parent_banks // own_banks):
             if node != own:
-                tick = max(tick, s[t[rule + 4] + node] + t[rule + 3])
+                tick = max(tick, s[t[rule + 4] + node])
     return tick
 
 
@@ -119,11 +121,11 @@ def issue(t, s, command, bank, tick):
             for i in range(history, history + size - weight):
                 s[i] = s[i + weight]
             for i in range(history + size - weight, history + size):
-                s[i] = tick
+                s[i] = tick + t[w + 2]
         enters >>= 1
         w += WINDOW
     if t[record + C_BEFORE_SIBLING]:
         for k in range(t[H_SIBLINGS]):
             rule = t[H_SIBLING] + k * SIBLING
             if t[rule + 1] == command:
-                s[t[rule + 4] + bank // t[t[H_LEVEL_BANKS] + t[rule]]] = tick
+                s[t[rule + 4] + bank // t[t[H_LEVEL_BANKS] + t[rule]]] = tick + t[rule + 3]

@@ -68,6 +68,15 @@ class Pace:
         return ceil_div(asic_cycles * self.asic_cycle_fs, self.tick_fs)
 
 
+@dataclass(frozen=True, slots=True)
+class Product:
+    """A matrix-vector product of some shape: a program for each channel, chunks, least ticks of the ASIC's pins."""
+
+    programs: tuple[int, ...]
+    chunks: int
+    io_ticks: int
+
+
 def category(op: Operator) -> str:
     """What an operator is reported as: a matrix by its name in the layer, everything else by its kind."""
     return op.name.rsplit(".", 1)[-1] if op.kind == "matvec" else op.kind
@@ -85,6 +94,8 @@ class PimGptMapping:
     placement: Placement
     capacity: int
     library: ProgramLibrary = field(default_factory=ProgramLibrary)
+    _places: dict[tuple[int, int, str], tuple[int, int]] = field(default_factory=dict)
+    _products: dict[tuple[int, int], Product] = field(default_factory=dict)
 
     # ------------------------------------------------------------------ where tensors live
 
@@ -186,19 +197,26 @@ class PimGptMapping:
 
     def _matvec(self, out: TaskList, index: int, op: Operator, block: Block, after: tuple[int, ...],
                 followers: Iterable[Operator]) -> int:
-        weights = Weights(self.memory, op.rows, op.cols)
-        programs = tuple(self._weight_program(weights, weights.channel_slots(c)) for c in range(self.memory.channels))
-        bursts = sum(weights.chunk_columns) + len(weights.chunk_columns) * weights.slots * self.memory.channels
+        product = self._product(op.rows, op.cols)
         row, step = self._place(block, op.name)
-        pim = out.add(Task(index, category(op), programs, row, step, duration=self._io_ticks(bursts),
+        pim = out.add(Task(index, category(op), product.programs, row, step, duration=product.io_ticks,
                            first=self.pace.first_result, after=after))
-        work = self._product_work(op, len(weights.chunk_columns), op.rows)
+        work = self._product_work(op, product.chunks, op.rows)
         work += sum(self._asic_ticks(f) for f in followers)
         if not work:
             return pim
         batch = min(self.memory.units, op.rows)
-        tail = self._product_work(op, len(weights.chunk_columns), batch) + sum(self._asic_ticks(f, batch) for f in followers)
+        tail = self._product_work(op, product.chunks, batch) + sum(self._asic_ticks(f, batch) for f in followers)
         return out.add(Task(index, f"{category(op)}_sum", duration=work, tail=tail, first=tail, streams=(pim,)))
+
+    def _product(self, outputs: int, inputs: int) -> Product:
+        if (outputs, inputs) not in self._products:
+            weights = Weights(self.memory, outputs, inputs)
+            programs = tuple(self._weight_program(weights, weights.channel_slots(c)) for c in range(self.memory.channels))
+            chunks = len(weights.chunk_columns)
+            bursts = sum(weights.chunk_columns) + chunks * weights.slots * self.memory.channels
+            self._products[outputs, inputs] = Product(programs, chunks, self._io_ticks(bursts))
+        return self._products[outputs, inputs]
 
     def _product_work(self, op: Operator, chunks: int, outputs: int) -> int:
         """ASIC ticks for the partial sums and the bias of so many outputs of a product."""
@@ -388,8 +406,12 @@ class PimGptMapping:
                 Values(self.memory, op.kv_heads, op.head_dim, self.capacity))
 
     def _place(self, block: Block, name: str) -> tuple[int, int]:
-        return (self.placement.row(block.first_layer, name),
-                self.placement.step(block.first_layer, name, block.repeat))
+        """First row of a tensor in the block's first layer, and the distance to the next layer's."""
+        key = (block.first_layer, block.repeat, name)
+        if key not in self._places:
+            self._places[key] = (self.placement.row(block.first_layer, name),
+                                 self.placement.step(block.first_layer, name, block.repeat))
+        return self._places[key]
 
 
 def _rows(memory: Memory, op: Operator, capacity: int) -> Iterable[tuple[str, int]]:
