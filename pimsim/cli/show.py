@@ -66,6 +66,7 @@ def _kind_of(name: str) -> str:
 
 
 def _configuration(kind: str, name: str, overrides: tuple[str, ...]) -> dict[str, Any]:
+    config.refuse_foreign(overrides, workload=kind == "workload")
     loaded = getattr(config, _LOADERS[kind])(name, overrides)
     facts: dict[str, Any] = {
         "config": config.resolved(loaded),

@@ -11,7 +11,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pimsim.config.asic import AsicConfig
     from pimsim.config.controller import ControllerConfig
-    from pimsim.config.loader import load, load_asic, load_dram, load_npu, load_system, load_workload, resolved, schema
+    from pimsim.config.loader import (
+        load,
+        load_asic,
+        load_dram,
+        load_npu,
+        load_system,
+        load_workload,
+        refuse_foreign,
+        resolved,
+        schema,
+    )
     from pimsim.config.memory import Currents, MemoryConfig
     from pimsim.config.origin import Source, provenance
     from pimsim.config.pim import PimConfig
@@ -48,6 +58,7 @@ _HOME = {
     "load_system": "loader",
     "load_workload": "loader",
     "provenance": "origin",
+    "refuse_foreign": "loader",
     "resolved": "loader",
     "schema": "loader",
 }
@@ -74,6 +85,7 @@ __all__ = [
     "load_system",
     "load_workload",
     "provenance",
+    "refuse_foreign",
     "resolved",
     "schema",
 ]

@@ -51,18 +51,23 @@ def _merge(into: Document, data: dict[str, Any], places: dict[KeyPath, Place], p
 
 def _expanded(above: Document, below: Document) -> tuple[dict[str, Any], dict[KeyPath, Place]]:
     """The data and places of ``above`` with its timing names spread over the split forms known ``below``."""
-    timing = above.data.get("memory", {}).get("timing") if isinstance(above.data.get("memory"), dict) else None
-    if not isinstance(timing, dict):
+    timing = _timing(above)
+    if not timing:
         return above.data, above.places
-    memory = below.data.get("memory")
-    known = memory.get("timing") if isinstance(memory, dict) else None
-    origin = expand(timing, frozenset(known if isinstance(known, dict) else ()))
+    origin = expand(timing, frozenset(_timing(below)))
     spread = {to: timing[key] for to, key in origin.items()}
     places = {path: place for path, place in above.places.items() if path[:2] != _TIMING or len(path) < 3}
     for to, key in origin.items():
         place = above.place((*_TIMING, key))
         places[*_TIMING, to] = place if to == key else replace(place, written=dotted((*_TIMING, key)))
     return {**above.data, "memory": {**above.data["memory"], "timing": spread}}, places
+
+
+def _timing(document: Document) -> dict[str, Any]:
+    """The timing values of a document, none where it is not even a section."""
+    memory = document.data.get("memory")
+    timing = memory.get("timing") if isinstance(memory, dict) else None
+    return timing if isinstance(timing, dict) else {}
 
 
 def compose(own: Document, overrides: Sequence[Document]) -> tuple[Document, list[Problem]]:

@@ -24,8 +24,6 @@ from pimsim.config.workload import WorkloadConfig
 from pimsim.dram.standards import all_standards
 from pimsim.errors import InputError, Problem, nearest
 
-_WORKLOAD = "workload."
-
 _MODELS: dict[str, type[Described]] = {
     "system": SystemConfig,
     "dram": DramConfig,
@@ -43,7 +41,7 @@ def load_system(name_or_path: str | Path, overrides: Sequence[str] = ()) -> Syst
     Raises :class:`InputError` with every problem found.
     """
     file = assets.find("system", name_or_path)
-    layers, found = layer.read_overrides(_others(overrides))
+    layers, found = layer.read_overrides(text for text in overrides if not _is_workload(text))
     document, lost = layer.compose(yaml.read(file), layers)
     return _validated(SystemConfig, document, file.stem, found + lost + _dram_problems(document), complete=not lost)
 
@@ -65,7 +63,7 @@ def load_npu(part: str | Path, overrides: Sequence[str] = ()) -> NpuPart:
 
 def _load_part(model: type[M], kind: str, part: str | Path, overrides: Sequence[str]) -> M:
     file = assets.find(kind, part)
-    layers, found = layer.read_overrides(_others(overrides))
+    layers, found = layer.read_overrides(overrides)
     document = layer.overridden(yaml.read(file), layers)
     section = document.data.get(layer.PART_SECTIONS[kind][0])
     if isinstance(section, dict) and kind != "npu":
@@ -88,7 +86,7 @@ def load_workload(name_or_path: str | Path, overrides: Sequence[str] = ()) -> Wo
     else:
         file = assets.find("workload", name)
         own, stem = yaml.read(file), file.stem
-    layers, found = layer.read_overrides(_workloads(overrides), below=1)
+    layers, found = layer.read_overrides(filter(_is_workload, overrides), below=1)
     document = layer.overridden(own, layers)
     return _validated(WorkloadConfig, document, stem, found + _file_problems(document))
 
@@ -109,12 +107,16 @@ def load(
     return loaded[0], loaded[1]
 
 
-def _workloads(overrides: Iterable[str]) -> list[str]:
-    return [text.strip() for text in overrides if text.strip().startswith(_WORKLOAD)]
+def refuse_foreign(overrides: Iterable[str], *, workload: bool) -> None:
+    """Raise :class:`InputError` for overrides of a system where only a workload is read, or the other way round."""
+    foreign = [text for text in overrides if _is_workload(text) is not workload]
+    if foreign:
+        allowed = "paths that begin with workload." if workload else "paths of the system"
+        raise InputError(Problem(f"nothing here has '{text.partition('=')[0]}'", allowed, "--set") for text in foreign)
 
 
-def _others(overrides: Iterable[str]) -> list[str]:
-    return [text.strip() for text in overrides if not text.strip().startswith(_WORKLOAD)]
+def _is_workload(override: str) -> bool:
+    return override.lstrip().startswith("workload.")
 
 
 def _of_model(name: str) -> Document:

@@ -11,9 +11,9 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 
 from pimsim.dram.expression import names
-from pimsim.dram.spec import Command, Constraint
+from pimsim.dram.spec import Command, Constraint, Standard
 from pimsim.dram.standards import all_standards
-from pimsim.pim.command_set import all_command_sets
+from pimsim.pim.command_set import CommandSet, all_command_sets
 
 INTERVALS = frozenset({"tREFI", "tREFIpb", "BL"})
 """Names that controllers use, whether or not a rule of the standard does."""
@@ -48,14 +48,19 @@ def expand(layer: Iterable[str], below: frozenset[str]) -> dict[str, str]:
     return targets
 
 
+@cache
 def known_names(standard: str, command_set: str | None) -> frozenset[str]:
-    """Every timing name that a part of ``standard`` with ``command_set`` may give; none if either is unknown."""
-    base = all_standards().get(standard)
+    """Every timing name that a part of ``standard`` with ``command_set`` may give; none if either is unknown.
+
+    Variants of a standard (``GDDR6-dramsim3``) count, since a controller policy may ask for their rules.
+    """
+    specs: list[Standard | CommandSet] = []
+    specs += [spec for name, spec in all_standards().items() if name == standard or name.startswith(f"{standard}-")]
     extra = all_command_sets().get(command_set) if command_set else None
-    if base is None or (command_set and extra is None):
+    if standard not in all_standards() or (command_set and extra is None):
         return frozenset()
     known = set(INTERVALS)
-    for spec in (base, extra) if extra else (base,):
+    for spec in [*specs, extra] if extra else specs:
         known |= spec.aliases.keys() | spec.derived.keys() | _used(spec.commands, spec.constraints)
         known |= {name for expression in spec.derived.values() for name in names(expression)}
     return frozenset(known)

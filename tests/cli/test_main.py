@@ -203,6 +203,12 @@ def test_show_of_a_system_gives_every_number_s_source(capsys: pytest.CaptureFixt
     assert facts["derived"]["capacity_bytes"] == 2 * 2**30
 
 
+@pytest.mark.parametrize(("name", "path"), [("gpt2-xl", "worklaod.batch"), ("pim-gpt", "workload.batch")])
+def test_show_refuses_overrides_that_it_would_ignore(name: str, path: str, capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, err = run(capsys, "show", name, "--set", f"{path}=2")
+    assert (code, err.partition(";")[0]) == (2, f"--set: nothing here has '{path}'")
+
+
 def test_show_counts_unverified_numbers(capsys: pytest.CaptureFixture[str]) -> None:
     facts = shown(capsys, "pim-gpt")
     _, out, _ = run(capsys, "show", "pim-gpt")

@@ -109,6 +109,11 @@ def test_other_overrides_do_not_touch_the_workload() -> None:
     assert load_workload("gpt2-xl", ["memory.channels=4"]) == load_workload("gpt2-xl")
 
 
+def test_a_part_refuses_overrides_of_a_workload() -> None:
+    (said,) = problems(load_dram, "gddr6-pim", ["workload.batch=2"])
+    assert said.startswith("--set workload.batch: unknown key 'workload'")
+
+
 def test_the_burst_follows_from_the_pins() -> None:
     assert load_system("pim-gpt", ["memory.pin_rate=8 Gb/s"]).memory.timing_cycles["BL"] == 4
 
@@ -305,7 +310,7 @@ def test_loading_both_gives_both() -> None:
 def test_a_configuration_is_frozen_all_through() -> None:
     loaded = load_system("pim-gpt")
     with pytest.raises(ValueError, match="frozen"):
-        loaded.memory.channels = 4  # type: ignore[misc]
+        loaded.memory.channels = 4
     with pytest.raises(TypeError, match="cannot be changed"):
         loaded.memory.timing["tRP"] = loaded.memory.timing["tRCDRD"]
     with pytest.raises(TypeError, match="cannot be changed"):
