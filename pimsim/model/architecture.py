@@ -33,6 +33,7 @@ class Architecture:
     position: str = "learned"  # learned, rotary, none
     position_rows: int = 0  # rows of the learned position table
     rotary_dim: int = 0  # dimensions of a head that are rotated
+    rope_theta: float = 10000.0  # base of the rotary frequencies
     embed_proj_dim: int = 0  # width of the embedding table where it is projected to hidden; 0: hidden itself
     tied_embeddings: bool = True
 

@@ -192,8 +192,9 @@ def lower(
     architecture's own) and ``kv_dtype`` say otherwise, of weights, K and V. ``routing`` names how tokens choose
     experts (:mod:`pimsim.model.routing`).
 
-    ``part`` other than ``all`` cuts the run to one layer (``block``) or a part of one layer (``qkv``: norm, QKV and what
-    is done to q and k; ``attention``: KV append to weighted sum; ``ffn``: norm to residual), without embedding and head.
+    ``part`` other than ``all`` cuts the run to one layer (``block``) or a part of one layer (``qkv``: norm, QKV and
+    what is done to q and k; ``attention``: KV append to weighted sum; ``ffn``: norm to residual), without embedding
+    and head.
 
     Raises InputError for lengths below 1, embeddings of positions that the model has not learned, or unknown choices,
     all at once.

@@ -210,8 +210,6 @@ def _cell(value: object) -> str:
     """A JSON value as CSV would spell it."""
     if isinstance(value, bool):
         return str(int(value))
-    if isinstance(value, list):
-        return ";".join(map(str, value))
     return "" if value is None else str(value)
 
 
@@ -303,6 +301,8 @@ class _Reader:
         for name in Shape._fields:
             if not cells[name]:
                 self.problem(line, name, "is empty", "a whole number" if name not in _TEXTS else "a dtype")
+        if numbers.get("bias") not in (None, 0, 1):
+            self.problem(line, "bias", f"{numbers['bias']} is no truth value", "0 or 1")
         if len(self.problems) > before:
             return -1
         values: dict[str, Any] = {**cells, **numbers, "bias": bool(numbers["bias"])}

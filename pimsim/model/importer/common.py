@@ -28,6 +28,13 @@ class Formats(NamedTuple):
     weight_dtype: str
 
 
+class Rotary(NamedTuple):
+    """Rotated dimensions of a head, and the base of their frequencies."""
+
+    dim: int
+    theta: float
+
+
 class HeadCounts(NamedTuple):
     """Query heads, key-value heads and the width of a head."""
 
@@ -93,16 +100,18 @@ def head_dim(fields: Fields, hidden: int, heads: int, heads_key: str, default: i
     return fields.integer("head_dim", default=default or hidden // heads)
 
 
-def rotary_dim(fields: Fields, width: int, default: float = 1.0, *names: str) -> int:
-    """Dimensions of a head of ``width`` that are rotated: a fraction of it under any of the names it goes by."""
+def rotary(fields: Fields, width: int, fraction: float = 1.0, theta: float = 10000.0) -> Rotary:
+    """Rotary positions of heads of ``width``, under any of the names that they go by; defaults where absent."""
+    fraction = fields.number("partial_rotary_factor", "rotary_pct", default=fraction, most=1)
+    theta = fields.number("rope_theta", "rotary_emb_base", default=theta)
     parameters = fields.nested("rope_parameters")
-    fraction = fields.fraction("partial_rotary_factor", *names, default=default)
     if parameters is not None:
-        fraction = parameters.fraction("partial_rotary_factor", default=fraction)
+        fraction = parameters.number("partial_rotary_factor", default=fraction, most=1)
+        theta = parameters.number("rope_theta", default=theta)
     dims = int(width * fraction)
-    if dims % 2:
+    if dims % 2 and not fields.problems:  # else it may only follow from another problem
         fields.problem("head_dim", f"{dims} rotated dimensions", "an even number")
-    return dims
+    return Rotary(dims, theta)
 
 
 def windows(fields: Fields, layers: int, sliding: int, first: int = 0) -> tuple[int, ...]:

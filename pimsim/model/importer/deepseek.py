@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pimsim.model.architecture import Architecture
-from pimsim.model.importer.common import GATED_ACTIVATIONS, formats
+from pimsim.model.importer.common import GATED_ACTIVATIONS, formats, rotary
 from pimsim.model.importer.fields import Fields
 from pimsim.model.importer.moe import expert_counts
 
@@ -49,6 +49,7 @@ def _deepseek(fields: Fields, name: str, *, shared: int, dense: int, experts: in
         weight_dtype=number.weight_dtype,
         position="rotary",
         rotary_dim=rope,
+        rope_theta=rotary(fields, rope).theta,
         tied_embeddings=fields.flag("tie_word_embeddings", default=False),
         norm="rmsnorm",
         norm_bias=False,

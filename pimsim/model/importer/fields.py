@@ -6,6 +6,7 @@ JSON follows RFC 8259: ``NaN`` and ``Infinity`` are refused, and so are duplicat
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -140,14 +141,15 @@ class Fields:
             return value
         return max(default or 0, least, 1)
 
-    def fraction(self, *names: str, default: float) -> float:
-        """A number above 0 and up to 1."""
+    def number(self, *names: str, default: float, most: float = math.inf) -> float:
+        """A number above 0 and up to ``most``."""
         key = self.find(names)
         if key is None:
             return default
         value = self.data[key]
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= 1:
-            self.problem(key, f"{value!r} is not a fraction", "a number above 0 and up to 1")
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= most:
+            limit = "" if most == math.inf else f" and up to {most:g}"
+            self.problem(key, f"{value!r} is out of range", f"a number above 0{limit}")
             return default
         return float(value)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pimsim.model.architecture import Architecture
-from pimsim.model.importer.common import ACTIVATIONS, formats, head_dim, rotary_dim
+from pimsim.model.importer.common import ACTIVATIONS, formats, head_dim, rotary
 from pimsim.model.importer.fields import Fields
 
 
@@ -14,6 +14,7 @@ def gpt_neox(fields: Fields, name: str) -> Architecture:
     width = head_dim(fields, hidden, heads, "num_attention_heads")
     attention_bias = fields.flag("attention_bias", default=True)
     number = formats(fields)
+    rope = rotary(fields, width, 0.25)
     return Architecture(
         name=name,
         family="gpt_neox",
@@ -28,7 +29,8 @@ def gpt_neox(fields: Fields, name: str) -> Architecture:
         dtype=number.dtype,
         weight_dtype=number.weight_dtype,
         position="rotary",
-        rotary_dim=rotary_dim(fields, width, 0.25, "rotary_pct"),
+        rotary_dim=rope.dim,
+        rope_theta=rope.theta,
         tied_embeddings=fields.flag("tie_word_embeddings", default=False),
         parallel_residual=fields.flag("use_parallel_residual", default=True),
         activation=fields.choice("hidden_act", known=ACTIVATIONS, default="gelu"),

@@ -9,18 +9,20 @@ from __future__ import annotations
 from typing import Any
 
 from pimsim.model.architecture import Architecture
-from pimsim.model.importer.common import GATED_ACTIVATIONS, formats, head_counts, rotary_dim, windows
+from pimsim.model.importer.common import GATED_ACTIVATIONS, formats, head_counts, rotary, windows
 from pimsim.model.importer.fields import Fields
 
 
 def base(fields: Fields, name: str, *, kv_default: int | None = None, head_dim_default: int | None = None,
          tied: bool = False, activation: str = "silu", qkv_bias: bool = False, proj_bias: bool = False,
-         ffn_bias: bool = False, sliding: int = 0, first_sliding: int = 0, **more: Any) -> Architecture:  # fmt: skip
+         ffn_bias: bool = False, sliding: int = 0, first_sliding: int = 0,
+         theta: float = 10000.0, **more: Any) -> Architecture:  # fmt: skip
     """The common shape; ``more`` are further fields of :class:`Architecture`."""
     hidden = fields.integer("hidden_size")
     layers = fields.integer("num_hidden_layers")
     heads = head_counts(fields, hidden, kv_default, head_dim_default)
     number = formats(fields)
+    rope = rotary(fields, heads.head_dim, theta=theta)
     return Architecture(
         name=name,
         family=str(fields.data["model_type"]),
@@ -35,7 +37,8 @@ def base(fields: Fields, name: str, *, kv_default: int | None = None, head_dim_d
         dtype=number.dtype,
         weight_dtype=number.weight_dtype,
         position="rotary",
-        rotary_dim=rotary_dim(fields, heads.head_dim),
+        rotary_dim=rope.dim,
+        rope_theta=rope.theta,
         tied_embeddings=fields.flag("tie_word_embeddings", default=tied),
         norm="rmsnorm",
         norm_bias=False,

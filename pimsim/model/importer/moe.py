@@ -10,8 +10,8 @@ from pimsim.model.importer.llama import base
 def mixtral(fields: Fields, name: str) -> Architecture:
     """Every layer a mixture; an expert is as wide as ``intermediate_size``."""
     experts, chosen = expert_counts(fields, fields.integer("num_local_experts", "num_experts", default=8), 2)
-    return base(fields, name, kv_default=8, sliding=fields.integer("sliding_window", default=0), experts=experts,
-                experts_per_token=chosen, moe_ffn=fields.integer("intermediate_size"))  # fmt: skip
+    return base(fields, name, kv_default=8, theta=1e6, sliding=fields.integer("sliding_window", default=0),
+                experts=experts, experts_per_token=chosen, moe_ffn=fields.integer("intermediate_size"))  # fmt: skip
 
 
 def qwen3_moe(fields: Fields, name: str) -> Architecture:
