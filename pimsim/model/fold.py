@@ -17,6 +17,9 @@ from pimsim.errors import InputError, Problem
 from pimsim.model.operator import Operator
 from pimsim.model.trace import Block, Step, Trace
 
+MAX_PROBLEMS = 100
+"""After so many problems no more are told: the trace is something else."""
+
 Positions = Mapping[int, int] | range
 """Operator id -> row. Where ids count up from 0, a range does."""
 TemplateKey = tuple[tuple[int, tuple[int, ...]], ...]
@@ -92,10 +95,10 @@ def from_operators(operators: Iterable[Operator], name: str) -> Trace:
 
 
 def fold(rows: Rows, name: str) -> Trace:
-    """Order and fold ``rows``. Raises InputError with everything that :func:`check` finds."""
+    """Order and fold ``rows``. Raises InputError with what :func:`check` finds (up to 100)."""
     problems, position, order = check(rows)
     if problems:
-        raise InputError(problems)
+        raise InputError(problems[:MAX_PROBLEMS])
     batch = max(rows.forms[form].batch for form in set(rows.form))
     return Trace(name, None, _Folder(rows, position, order).steps(), batch)
 

@@ -27,7 +27,7 @@ PREFILL = ("inline", "elsewhere")
 PARTS = ("all", "block", "qkv", "attention", "ffn")
 
 
-class Kind(NamedTuple):
+class LayerKind(NamedTuple):
     """What tells one layer of a model from another: its attention window (0: none), and whether it has experts."""
 
     window: int
@@ -71,12 +71,12 @@ class Decoder:
         self._first = Template(embedding_graph(arch, formats), phase, -1, batch) if embedding else None
         self._last = Template(head_graph(arch, formats), phase, -1, batch) if lm_head else None
         self._windows = sorted(set(arch.windows) - {0})
-        self._runs: dict[int, list[tuple[Kind, list[int]]]] = {}
-        self._templates: dict[tuple[Kind, int], Template] = {}
+        self._runs: dict[int, list[tuple[LayerKind, list[int]]]] = {}
+        self._templates: dict[tuple[LayerKind, int], Template] = {}
 
     def blocks(self, step: int, context: int) -> tuple[Block, ...]:
         """The blocks of token step ``step`` with ``context`` tokens so far."""
-        built: dict[tuple[Kind, Loads], tuple[Operator, ...]] = {}
+        built: dict[tuple[LayerKind, Loads], tuple[Operator, ...]] = {}
         blocks = [] if self._first is None else [Block(self._first.at(context))]
         for kind, first, repeat, loads in self._spans(step, context):
             if (kind, loads) not in built:
@@ -86,7 +86,7 @@ class Decoder:
             blocks.append(Block(self._last.at(context)))
         return tuple(blocks)
 
-    def _spans(self, step: int, context: int) -> Iterator[tuple[Kind, int, int, Loads]]:
+    def _spans(self, step: int, context: int) -> Iterator[tuple[LayerKind, int, int, Loads]]:
         """(kind, first layer, layers, expert loads) of runs of layers that do the same work in this step."""
         filled = bisect_left(self._windows, context)  # windows that the context has outgrown
         if filled not in self._runs:
@@ -100,17 +100,17 @@ class Decoder:
                 members = list(layers)
                 yield kind, members[0], len(members), same
 
-    def _layer_runs(self, context: int) -> list[tuple[Kind, list[int]]]:
+    def _layer_runs(self, context: int) -> list[tuple[LayerKind, list[int]]]:
         """Consecutive layers of one kind. A window that the context has not outgrown is none."""
 
-        def kind(layer: int) -> Kind:
+        def kind(layer: int) -> LayerKind:
             window = self._arch.window(layer)
-            return Kind(window if window < context else 0, self._arch.sparse(layer))
+            return LayerKind(window if window < context else 0, self._arch.sparse(layer))
 
         layers = self._arch.layers if self._part == "all" else 1
         return [(key, list(run)) for key, run in groupby(range(layers), key=kind)]
 
-    def _template(self, kind: Kind, active: int) -> Template:
+    def _template(self, kind: LayerKind, active: int) -> Template:
         if (kind, active) not in self._templates:
             nodes = layer_graph(self._arch, self._formats, kind.window, kind.sparse, active)
             if self._part not in ("all", "block"):

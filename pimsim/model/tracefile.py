@@ -18,15 +18,12 @@ from typing import IO, Any
 
 from pimsim.errors import InputError, Problem, nearest
 from pimsim.model.dtype import BITS
-from pimsim.model.fold import Rows, check, fold
+from pimsim.model.fold import MAX_PROBLEMS, Rows, check, fold
 from pimsim.model.operator import KINDS, PHASES, Cost, Operator, Shape
 from pimsim.model.trace import Trace
 
 COLUMNS = tuple(field.name for field in fields(Operator))
 FORMATS = (".csv", ".jsonl")
-MAX_PROBLEMS = 100
-"""After so many problems, reading stops: the file is something else."""
-
 _TEXTS = ("name", "kind", "phase", "dtype", "stored_dtype")
 _OPTIONAL = {"heads": "0", "kv_heads": "0", "head_dim": "0", "context": "0", "stored_dtype": "", "bias": "0",
              "bytes_read": "", "bytes_written": "", "macs": "", "deps": ""}  # fmt: skip
@@ -121,14 +118,14 @@ def read_trace(path: Path) -> Trace:
     except OSError as error:
         raise InputError(Problem(error.strerror or str(error), file=str(path))) from None
     except UnicodeDecodeError as error:
-        reader.problems.append(Problem(f"not UTF-8 text (byte {error.start})", file=str(path)))
+        reader.give_up(f"not UTF-8 text (byte {error.start})")
     except csv.Error as error:
-        reader.problems.append(Problem(f"not well-formed CSV: {error}", file=str(path)))
+        reader.give_up(f"not well-formed CSV: {error}")
     except _Enough:
-        reader.problems.append(Problem(f"reading stopped after {MAX_PROBLEMS} problems", file=str(path)))
+        reader.give_up(f"reading stopped after {MAX_PROBLEMS} problems")
     if reader.problems:
         structure = check(reader.rows, reader.complete)[0] if reader.rows else []
-        raise InputError(reader.problems + structure)
+        raise InputError(reader.problems + structure[:MAX_PROBLEMS])
     return fold(reader.rows, path.stem)
 
 
@@ -181,7 +178,7 @@ def _json_cells(file: IO[str], reader: _Reader) -> Iterator[tuple[int, list[Any]
             continue
         try:
             data = json.loads(text, parse_float=str, parse_constant=str)  # as written: no float is a whole number
-        except (json.JSONDecodeError, RecursionError) as error:
+        except (ValueError, RecursionError) as error:  # ValueError: also a number of thousands of digits
             column = error.colno if isinstance(error, json.JSONDecodeError) else 1
             reader.malformed(line, "not well-formed JSON", column=column)
             continue
@@ -229,6 +226,11 @@ class _Reader:
         """Report a row of which nothing can be used."""
         self.complete = False
         self._report(Problem(message, "one value for each column", self.rows.file, line, column))
+
+    def give_up(self, message: str) -> None:
+        """Report why the rest of the file is not read."""
+        self.complete = False
+        self.problems.append(Problem(message, file=self.rows.file))
 
     def problem(self, line: int, key: str, message: str, allowed: str) -> None:
         """Report a problem with one cell."""

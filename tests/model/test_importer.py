@@ -246,6 +246,7 @@ def test_missing_file_is_named() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [("", "not well-formed JSON"), ("[1]", "is not a JSON object"), ('{"a": 1, "a": 2}', "duplicate key"),
+     ('{"n_embd": ' + "9" * 5000 + "}", "thousands of digits"), ("[" * 10**5, "nested too deeply"),
      ('{"model_type": "gpt2", "n_embd": NaN}', "NaN is not a JSON number"), ('{"a": ', "not well-formed JSON")],
 )  # fmt: skip
 def test_bad_json_is_told(tmp_path: Path, text: str, message: str) -> None:

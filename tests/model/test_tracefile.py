@@ -263,6 +263,15 @@ def test_file_that_is_something_else_is_given_up(tmp_path: Path) -> None:
     assert "reading stopped" in found[-1].message
 
 
+def test_structure_that_is_wrong_everywhere_is_told_a_hundred_times(tmp_path: Path) -> None:
+    assert len(problems(tmp_path, "\n".join([HEADER, *[ROW] * 500]))) == 100
+
+
+def test_number_of_thousands_of_digits_is_told(tmp_path: Path) -> None:
+    (only,) = problems(tmp_path, '{"id": ' + "9" * 5000 + "}", ".jsonl")
+    assert only.message == "not well-formed JSON"
+
+
 Line = Callable[[dict[str, object]], str]
 
 

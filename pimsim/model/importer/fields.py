@@ -35,8 +35,9 @@ def read_json(path: Path) -> tuple[dict[str, Any], dict[tuple[str, ...], Place]]
     except json.JSONDecodeError as error:
         problem = Problem(f"not well-formed JSON: {error.msg}", file=file, line=error.lineno, column=error.colno)
         raise InputError(problem) from None
-    except RecursionError:
-        raise InputError(Problem("nested too deeply", file=file)) from None
+    except (RecursionError, ValueError) as error:
+        what = "nested too deeply" if isinstance(error, RecursionError) else "holds a number of thousands of digits"
+        raise InputError(Problem(what, file=file)) from None
     if not isinstance(data, dict):
         raise InputError(Problem("is not a JSON object", "the keys of a Hugging Face config.json", file, 1, 1))
     places, problems = _places(text, file)
