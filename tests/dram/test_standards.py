@@ -138,7 +138,7 @@ ADDED = {
     "HBM3": {
         "bankgroup ACT->REFpb/RFMpb tRRDL", "rank PREab->REFpb/RFMpb tRP", "bank RDA->REFpb/RFMpb tRTP + tRP",
         "bank WRA->REFpb/RFMpb CWL + BL + tWR + tRP",
-        "channel PREab/REFab/RFMab->PRE no PRE on the falling edge behind an all-bank row command",
+        "channel PREab/REFab/RFMab->PRE/PREab no precharge on the edge behind an all-bank row command",
         "rank REFab->REFab/REFpb/RFMab/RFMpb tRFCab", "rank RFMab->REFab/REFpb/RFMab/RFMpb tRFMab",
         "bank REFpb->REFpb/RFMpb tRFCpb", "bank RFMpb->REFpb/RFMpb tRFMpb", "rank REFpb->RFMpb tRREFD",
         "rank RFMpb->REFpb/RFMpb tRREFD", "rank REFpb->REFab/RFMab tRFCpb", "rank RFMpb->REFab/RFMab tRFMpb",

@@ -1,8 +1,8 @@
 """HBM3 (JESD238): two 32-bit pseudo channels (level ``rank``) of stacks (``sid``) of 4 bank groups of 4 banks, burst of 8 beats.
 
-Commands are placed on half clocks: a tick is half a clock and the odd ticks are rising edges. Everything but PRE starts on a rising
-edge. ACT takes the row bus for a clock and a half, PRE for half a clock, a column command its bus for a clock; latencies count from the
-last tick of each. The rows are those of Ramulator 2.1's HBM3 table; rows that it lacks, or keeps in its controller, say so.
+Commands are placed on half clocks: a tick is half a clock and the odd ticks are rising edges. Everything but precharges starts on a
+rising edge. ACT takes the row bus for a clock and a half, PRE for half a clock, a column command its bus for a clock; latencies count
+from the last tick of each. The rows are those of Ramulator 2.1's HBM3 table; rows that it lacks, or keeps in its controller, say so.
 """
 
 from pimsim.dram.spec import Command, Effect, Standard, free, rule
@@ -13,7 +13,7 @@ _RISING = (2, 1)
 COMMANDS = (
     Command("ACT", "bank", Effect.ACTIVATE, cycles=3, align=_RISING),
     Command("PRE", "bank", Effect.PRECHARGE),
-    Command("PREab", "rank", Effect.PRECHARGE, align=_RISING),
+    Command("PREab", "rank", Effect.PRECHARGE),
     Command("RD", "bank", Effect.READ, "column", 2, "CL + BL", opener="ACT", closer="PRE", align=_RISING),
     Command("WR", "bank", Effect.WRITE, "column", 2, "CWL + BL", opener="ACT", closer="PRE", align=_RISING),
     Command("RDA", "bank", Effect.READ_PRECHARGE, "column", 2, "CL + BL", opener="ACT", closer="PRE", align=_RISING),
@@ -54,8 +54,8 @@ CONSTRAINTS = (
     rule("bank", "WRA", "ACT", "CWL + BL + tWR + tRP"),
     rule("bank", "RDA", "REFpb RFMpb", "tRTP + tRP", note=f"tRTP + tRP {_MISSING}"),
     rule("bank", "WRA", "REFpb RFMpb", "CWL + BL + tWR + tRP", note=f"CWL + BL + tWR + tRP {_MISSING}"),
-    rule("channel", "PREab REFab RFMab", "PRE", "1",
-         note="no PRE on the falling edge behind an all-bank row command (in Ramulator 2.1's controller)"),
+    rule("channel", "PREab REFab RFMab", "PRE PREab", "1",
+         note="no precharge on the edge behind an all-bank row command (in Ramulator 2.1's controller)"),
     # refresh and refresh management
     rule("rank", "ACT", "REFab RFMab", "tRC"),
     rule("rank", "PRE PREab", "REFab RFMab", "tRP"),

@@ -1,0 +1,230 @@
+"""Files of rows (command logs, request traces; plain or gzip), read in chunks with every wrong row named by file and line.
+
+A chunk is what one block of the file holds, so that a trace of any length is read in constant memory.
+"""
+
+from __future__ import annotations
+
+import gzip
+import os
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from io import BufferedReader
+from pathlib import Path
+from typing import IO, cast
+
+import numpy as np
+
+from pimsim.errors import InputError, Problem, nearest
+from pimsim.kernels import text as scan
+
+BLOCK_BYTES = 1 << 20
+WRITE_ROWS = 1 << 15
+MAX_PROBLEMS = 20
+"""Wrong rows that are reported at once; reading stops behind them."""
+
+_GZIP_MAGIC = b"\x1f\x8b"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a file: whole numbers, or one of ``words`` (read as its index); one column of a file may have words.
+
+    ``default`` is the value of a column that the file does not have; without one the column is required.
+    """
+
+    name: str
+    words: tuple[str, ...] = ()
+    default: int | None = None
+
+
+class Rows:
+    """The rows of an open file, chunk by chunk: int64 [rows, columns + 1], the last being the row's line number.
+
+    Life cycle: made from a path (which reads the first block), iterated once. ``first`` is the file's first line that is not
+    empty. ``header`` says that it names the columns; else every row has all columns in the order given.
+    """
+
+    def __init__(self, path: str | Path):
+        self.file = str(path)
+        self.line = 1
+        self._stream = _open(path)
+        self._blocks = self._whole_lines()
+        self._block = next(self._blocks, b"").removeprefix(b"\xef\xbb\xbf")
+        while self._block and not self._block.strip():
+            self.line += self._block.count(b"\n")
+            self._block = next(self._blocks, b"")
+        if not self._block:
+            raise InputError(Problem("is empty", file=self.file))
+        self._skip_empty_lines()
+
+    @property
+    def first(self) -> str:
+        """The first line that is not empty."""
+        return self._block.split(b"\n", 1)[0].decode("utf-8", "replace").strip()
+
+    def blocks(self) -> Iterator[bytes]:
+        """The file as it is, in blocks of whole lines, from the first line that is not empty."""
+        while self._block:
+            yield self._block
+            self._block = next(self._blocks, b"")
+
+    def chunks(self, columns: Sequence[Column], separator: str = ",", *, header: bool = True) -> Iterator[np.ndarray]:
+        """Read the file.
+
+        Raises:
+            InputError: a header that does not fit, wrong rows, compressed data that is damaged or ends early.
+        """
+        order = self._header(columns) if header else list(range(len(columns)))
+        chosen = [columns[i] for i in order]
+        absent = [i for i in range(len(columns)) if i not in order]
+        place = np.array([*(order.index(i) if i in order else 0 for i in range(len(columns))), len(order)])
+        for block in self.blocks():
+            rows = self._parse(block, chosen, separator)
+            if len(rows):
+                rows = rows[:, place]
+                for i in absent:
+                    rows[:, i] = columns[i].default
+                yield rows
+
+    def _skip_empty_lines(self) -> None:
+        rest = self._block.lstrip(b" \t\r\n")
+        start = self._block.rfind(b"\n", 0, len(self._block) - len(rest)) + 1
+        self.line += self._block.count(b"\n", 0, start)
+        self._block = self._block[start:]
+
+    def _whole_lines(self) -> Iterator[bytes]:
+        """Blocks that end with a line."""
+        rest = b""
+        with self._stream:
+            while True:
+                try:
+                    block = self._stream.read(BLOCK_BYTES)
+                except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+                    what = "gzip data ends early" if isinstance(error, EOFError) else f"gzip data is damaged: {error}"
+                    raise InputError(Problem(what, file=self.file, line=self.line)) from None
+                except OSError as error:
+                    raise InputError(Problem(error.strerror or str(error), file=self.file)) from None
+                if not block:
+                    break
+                block = rest + block
+                cut = block.rfind(b"\n") + 1
+                rest = block[cut:]
+                if cut:
+                    yield block[:cut]
+        if rest:
+            yield rest + b"\n"
+
+    def _header(self, columns: Sequence[Column]) -> list[int]:
+        """Which column each field of the header is; moves on to the next line."""
+        head, self._block = self._block.split(b"\n", 1)
+        names = [name.strip() for name in head.decode("utf-8", "replace").split(",")]
+        known = [c.name for c in columns]
+        problems = []
+        for name in names:
+            if name not in known:
+                problems.append(Problem(f"unknown column '{name}'", nearest(name, known), self.file, self.line))
+            elif names.count(name) > 1 and not any(f"'{name}' twice" in p.message for p in problems):
+                problems.append(Problem(f"column '{name}' twice", "", self.file, self.line))
+        for c in columns:
+            if c.default is None and c.name not in names:
+                problems.append(Problem(f"no column '{c.name}'", f"the first line names the columns: {','.join(known)}",
+                                        self.file, self.line))
+        if problems:
+            raise InputError(problems)
+        self.line += 1
+        return [known.index(name) for name in names]
+
+    def _parse(self, block: bytes, columns: Sequence[Column], separator: str) -> np.ndarray:
+        """The rows of a block, columns in the order of the file; moves on to the line behind it."""
+        words, lengths = _dictionary([w for c in columns for w in c.words])
+        kinds = np.array([scan.WORD if c.words else scan.NUMBER for c in columns], np.int64)
+        out = np.empty((block.count(b"\n"), len(columns) + 1), np.int64)
+        status = np.zeros(scan.STATUS, np.int64)
+        problems: list[Problem] = []
+        at = 0
+        while at < len(block) and len(problems) < MAX_PROBLEMS:
+            text = np.frombuffer(block, np.uint8)[at:]
+            line = scan.parse_rows(text, ord(separator), kinds, words, lengths, self.line, out, status)
+            if status[0] == scan.FINE:
+                self.line = line
+                break
+            problems.append(self._problem(block[at:], status, columns, separator))
+            at = block.index(b"\n", at + int(status[3])) + 1
+            self.line = line + 1
+        if problems:
+            raise InputError(problems)
+        return out[: status[5]]
+
+    def _problem(self, block: bytes, status: np.ndarray, columns: Sequence[Column], separator: str) -> Problem:
+        what, line, field, begin, end = (int(v) for v in status[:5])
+        start = block.rfind(b"\n", 0, begin) + 1
+        row = block[start : block.find(b"\n", start)].decode("utf-8", "replace").strip()
+        found = len(row.split(separator if separator != " " else None))
+        value = block[begin:end].decode("utf-8", "replace")
+        names = ",".join(c.name for c in columns)
+        if what in (scan.MISSING, scan.EXTRA):
+            return Problem(f"{found} fields", f"{len(columns)} are needed: {names}", self.file, line)
+        key = columns[field].name
+        message, allowed = f"'{value}' is not a whole number", ""
+        if what == scan.UNKNOWN_WORD:
+            message, allowed = f"unknown {key} '{value}'", nearest(value, columns[field].words)
+        elif what == scan.TOO_LARGE:
+            message, allowed = f"'{value}' is too large", "at most 2**58"
+        return Problem(message, allowed, self.file, line, begin - start + 1, key)
+
+
+def _open(path: str | Path) -> gzip.GzipFile | BufferedReader:
+    try:
+        with open(path, "rb") as file:
+            compressed = file.read(2) == _GZIP_MAGIC
+        return gzip.open(path, "rb") if compressed else open(path, "rb")
+    except OSError as error:
+        raise InputError(Problem(error.strerror or str(error), file=str(path))) from None
+
+
+def write_rows(path: str | Path, header: Sequence[str], parts: Iterable[np.ndarray], word_field: int = -1,
+               words: Sequence[str] = ()) -> None:
+    """Write a CSV file, compressed if its name ends in ``.gz``; it appears under its name only once it is complete.
+
+    Args:
+        header: names of the columns; ``parts`` are int64 [rows, at least as many columns].
+        word_field: the column, if any, whose values are indices into ``words``.
+    """
+    target = Path(path)
+    unfinished = target.with_name(f".{target.name}.{os.getpid()}")
+    table, lengths = _dictionary(words)
+    try:
+        with _create(unfinished, compressed=target.suffix == ".gz") as file:
+            file.write((",".join(header) + "\n").encode())
+            for part in parts:
+                for begin in range(0, len(part), WRITE_ROWS):
+                    rows = np.ascontiguousarray(part[begin : begin + WRITE_ROWS], np.int64)
+                    out = np.empty(rows.shape[0] * (len(header) * 21 + table.shape[1]), np.uint8)
+                    size = scan.format_rows(rows, len(header), word_field, table, lengths, out)
+                    file.write(out[:size].data)
+        os.replace(unfinished, target)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+@contextmanager
+def _create(path: Path, *, compressed: bool) -> Iterator[IO[bytes]]:
+    with open(path, "wb") as file:
+        if compressed:
+            # no name and no time in the header, so that equal logs are equal files
+            with gzip.GzipFile("", "wb", compresslevel=6, fileobj=file, mtime=0) as packed:
+                yield cast(IO[bytes], packed)
+        else:
+            yield file
+
+
+def _dictionary(words: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """The known words as bytes [words, longest], and their lengths."""
+    encoded = [w.encode() for w in words]
+    table = np.zeros((max(len(encoded), 1), max([len(w) for w in encoded], default=1)), np.uint8)
+    for i, w in enumerate(encoded):
+        table[i, : len(w)] = np.frombuffer(w, np.uint8)
+    return table, np.array([len(w) for w in encoded], np.int64)
