@@ -14,11 +14,18 @@ from functools import cached_property
 import numpy as np
 
 from pimsim.dram.expression import evaluate, names
-from pimsim.dram.spec import LEVELS, Cause, Constraint, Effect, Organization, Standard
+from pimsim.dram.spec import COLUMN_EFFECTS, LEVELS, Cause, Constraint, Effect, Organization, Standard
 from pimsim.errors import InputError, Problem
 from pimsim.kernels import table as layout
 from pimsim.kernels.packed import counters, pack
 from pimsim.kernels.table import Table
+
+
+_FOLLOWERS = {
+    Effect.ACTIVATE: COLUMN_EFFECTS,
+    Effect.PRECHARGE: frozenset({Effect.ACTIVATE, Effect.ACTIVATE_FIRST}),
+}
+"""What an activation (tRCD) and a precharge (tRP) are waited for by: that long their ticks are their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +201,8 @@ def _table(standard: Standard, org: Organization, timing: Mapping[str, int], rul
         if c.effect is Effect.REFRESH:
             occupancy[i] = latency[i]
         elif c.effect in (Effect.ACTIVATE, Effect.PRECHARGE):
-            occupancy[i] = c.cycles
+            occupancy[i] = max([c.cycles] + [v for (_, b, a), v in merged.items()
+                                             if b == i and commands[a].effect in _FOLLOWERS[c.effect]])
 
     def lookup(name: str) -> int:
         return index.get(name, -1) if name else -1
@@ -280,7 +288,7 @@ def initial_state(table: Table, channels: int, *, stagger: bool = False) -> np.n
     state[:, layout.LAST] = -1
     state[:, layout.OPEN] = 0
     state[:, layout.UNIFORM] = -1
-    state[:, [layout.REFRESHES, layout.DUE_LEAST, layout.DUE_MOST]] = 0
+    state[:, [layout.REST_END, layout.REST_CAUSE, layout.REFRESHES, layout.DUE_LEAST, layout.DUE_MOST]] = 0
     state[:, [layout.DONE, layout.CHARGED, layout.OWN_END, layout.OWN_CAUSE, layout.OPEN_SINCE]] = 0
     state[:, table.at_row : table.at_row + 2 * table.banks] = -1
     interval = table.refresh_interval

@@ -6,9 +6,10 @@
 Refresh: when one is due (plus the postponement allowed) it goes before the next all-bank activation or the next instruction marked
 as a boundary; a channel that waits for work refreshes as soon as one is due.
 
-Charging: after a command has issued, its own ticks (the cadence of a column command, tRFC of a refresh) belong to its own cause;
-what remains until the next command belongs to the next command's cause. So a row of 64 MACs is charged 64 cadences of compute, and
-tRP + tRCD and what is left of tRTP to activate/precharge.
+Charging: after a command has issued, its own ticks belong to its own cause: the cadence of a column command, tRCD of an activation, tRP
+of a precharge, tRFC of a refresh. Own ticks that outlast those of the next command (an activation while the operand buffer
+fills) are charged behind them. What then remains until a command belongs to that command's cause. So a row of 64 MACs is charged
+64 cadences of compute, and tRCD, tRP and what is left of tRTP to activate/precharge.
 """
 
 from __future__ import annotations
@@ -48,6 +49,8 @@ from pimsim.kernels.table import (
     OWN_CAUSE,
     OWN_END,
     REFRESHES,
+    REST_CAUSE,
+    REST_END,
     UNIFORM,
 )
 from pimsim.kernels.timing import aligned, earliest, issue
@@ -131,25 +134,41 @@ def rows_of(t, s, first, banks, row):
     return wrong, right < banks
 
 
+@jit
+def charge_until(t, s, tick):
+    """Charge the ticks before ``tick`` that belong to commands already issued; returns up to where that is."""
+    counters = t[H_AT_COUNTERS]
+    at = s[CHARGED]
+    end = min(s[OWN_END], tick)
+    if end > at:
+        s[counters + s[OWN_CAUSE]] += end - at
+        at = end
+    end = min(s[REST_END], tick)
+    if end > at:
+        s[counters + s[REST_CAUSE]] += end - at
+        at = end
+    s[CHARGED] = at
+    return at
+
+
 @inline
 def _charge(t, s, cause, first, last, own, own_cause):
     """Charge the ticks up to ``last``, the issue of the last command of a run that began at ``first``."""
     counters = t[H_AT_COUNTERS]
-    at = s[CHARGED]
+    at = charge_until(t, s, first)
     if first > at:
-        end = min(s[OWN_END], first)
-        if end > at:
-            s[counters + s[OWN_CAUSE]] += end - at
-            at = end
         s[counters + cause] += first - at
         at = first
     if last > at:
         s[counters + own_cause] += last - at
         at = last
     s[CHARGED] = at
-    if last + own > s[OWN_END]:
-        s[OWN_END] = last + own
-        s[OWN_CAUSE] = own_cause
+    end = last + own
+    if s[OWN_END] > end and s[OWN_END] > s[REST_END]:
+        s[REST_END] = s[OWN_END]
+        s[REST_CAUSE] = s[OWN_CAUSE]
+    s[OWN_END] = end
+    s[OWN_CAUSE] = own_cause
 
 
 @jit

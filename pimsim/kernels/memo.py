@@ -26,6 +26,8 @@ from pimsim.kernels.table import (
     OWN_CAUSE,
     OWN_END,
     REFRESHES,
+    REST_CAUSE,
+    REST_END,
     SCALARS,
     UNIFORM,
 )
@@ -69,9 +71,10 @@ def _make_key(t, s, key, row, begin):
     """Write the channel's state as seen from ``begin`` and ``row`` into ``key``; returns its hash."""
     for i in range(SCALARS):
         key[i] = 0
-    for i in (BUS, BUS + 1, CHARGED, OWN_END):
+    for i in (BUS, BUS + 1, CHARGED, OWN_END, REST_END):
         key[i] = _ahead(s[i], begin)
     key[OWN_CAUSE] = s[OWN_CAUSE] if s[OWN_END] > s[CHARGED] else 0
+    key[REST_CAUSE] = s[REST_CAUSE] if s[REST_END] > s[CHARGED] else 0
     key[OPEN] = s[OPEN]
     key[UNIFORM] = s[UNIFORM] - row if s[UNIFORM] >= 0 else CLOSED
     key[OPEN_SINCE] = s[OPEN_SINCE] - begin if s[OPEN] > 0 else 0
@@ -130,9 +133,10 @@ def recall(t, s, memo, program, row, begin):
 def _apply(t, s, outcome, row, begin):
     """Put a remembered outcome in place."""
     due = t[H_AT_DUE]
-    for i in (LAST, BUS, BUS + 1, DONE, CHARGED, OWN_END, OPEN_SINCE):
+    for i in (LAST, BUS, BUS + 1, DONE, CHARGED, OWN_END, REST_END, OPEN_SINCE):
         s[i] = outcome[i] + begin
     s[OWN_CAUSE] = outcome[OWN_CAUSE]
+    s[REST_CAUSE] = outcome[REST_CAUSE]
     s[OPEN] = outcome[OPEN]
     s[UNIFORM] = outcome[UNIFORM] + row if outcome[UNIFORM] != CLOSED else -1
     s[due] += outcome[REFRESHES] * t[H_INTERVAL]
@@ -163,9 +167,10 @@ def remember(t, s, memo, program, row, begin):
     memo.buckets[bucket] = entry
     memo.keys[entry] = memo.current
     outcome = memo.outcomes[entry]
-    for i in (LAST, BUS, BUS + 1, DONE, CHARGED, OWN_END, OPEN_SINCE):
+    for i in (LAST, BUS, BUS + 1, DONE, CHARGED, OWN_END, REST_END, OPEN_SINCE):
         outcome[i] = s[i] - begin
     outcome[OWN_CAUSE] = s[OWN_CAUSE]
+    outcome[REST_CAUSE] = s[REST_CAUSE]
     outcome[OPEN] = s[OPEN]
     outcome[UNIFORM] = s[UNIFORM] - row if s[UNIFORM] >= 0 else CLOSED
     outcome[REFRESHES] = s[REFRESHES]

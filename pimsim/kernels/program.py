@@ -16,7 +16,7 @@ import numpy as np
 from pimsim.kernels.channel import execute, first_due, not_due
 from pimsim.kernels.jit import jit
 from pimsim.kernels.packed import H_AT_COUNTERS, H_AT_DUE, H_AT_NARROW, H_AT_ROW, H_BANKS, H_RANKS, H_VECTOR
-from pimsim.kernels.table import BUS, CHARGED, DONE, LAST, OPEN, OPEN_SINCE, OWN_CAUSE, OWN_END, UNIFORM
+from pimsim.kernels.table import BUS, CHARGED, DONE, LAST, OPEN, OPEN_SINCE, OWN_CAUSE, OWN_END, REST_CAUSE, REST_END, UNIFORM
 
 # Instruction fields.
 OP, BANK, ROW, COLUMN, COUNT, BIND, FLAGS, LENGTH = range(8)
@@ -44,7 +44,9 @@ def _repeats(t, s, snapshot, limit, row_step):
     before = snapshot[LAST]
     if s[CHARGED] - now != snapshot[CHARGED] - before or s[OWN_CAUSE] != snapshot[OWN_CAUSE] or s[OPEN] != snapshot[OPEN]:
         return False
-    for i in (BUS, BUS + 1, DONE, OWN_END):
+    if s[REST_END] > now and s[REST_CAUSE] != snapshot[REST_CAUSE]:
+        return False
+    for i in (BUS, BUS + 1, DONE, OWN_END, REST_END):
         if max(s[i] - now, 0) != max(snapshot[i] - before, 0):
             return False
     if s[OPEN_SINCE] != snapshot[OPEN_SINCE] and s[OPEN_SINCE] - snapshot[OPEN_SINCE] != now - before:
@@ -69,7 +71,7 @@ def _repeats(t, s, snapshot, limit, row_step):
 def _skip(t, s, snapshot, limit, times):
     """Move the channel on by ``times`` iterations like the last one (the snapshot is one iteration old)."""
     step = (s[LAST] - snapshot[LAST]) * times
-    for i in (LAST, BUS, BUS + 1, DONE, CHARGED, OWN_END, OPEN_SINCE):
+    for i in (LAST, BUS, BUS + 1, DONE, CHARGED, OWN_END, REST_END, OPEN_SINCE):
         if s[i] != snapshot[i]:
             s[i] += step
     s[UNIFORM] += (s[UNIFORM] - snapshot[UNIFORM]) * times

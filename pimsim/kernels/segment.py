@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pimsim.kernels.channel import ASIC_CAUSE, IDLE_CAUSE, count_active, wait_until
+from pimsim.kernels.channel import ASIC_CAUSE, IDLE_CAUSE, charge_until, count_active, wait_until
 from pimsim.kernels.jit import jit
 from pimsim.kernels.memo import recall, remember
 from pimsim.kernels.packed import H_AT_COUNTERS, H_AT_DUE, H_AT_ROW, H_RANKS, H_VECTOR
@@ -24,6 +24,8 @@ from pimsim.kernels.table import (
     OPEN_SINCE,
     OWN_CAUSE,
     OWN_END,
+    REST_CAUSE,
+    REST_END,
     UNIFORM,
 )
 
@@ -43,14 +45,10 @@ BEFORE = -1
 @jit
 def _charge_wait(t, s, tick, asic_begin, asic_end, asic_from, asic_to):
     """Charge the ticks of a waiting channel up to ``tick``: its last command's own, the ASIC's while that is busy, idle."""
-    at = s[CHARGED]
-    if tick <= at:
+    if tick <= s[CHARGED]:
         return
+    at = charge_until(t, s, tick)
     counters = t[H_AT_COUNTERS]
-    end = min(s[OWN_END], tick)
-    if end > at:
-        s[counters + s[OWN_CAUSE]] += end - at
-        at = end
     asic = 0
     for k in range(asic_from, asic_to):
         overlap = min(asic_end[k], tick) - max(asic_begin[k], at)
@@ -64,12 +62,16 @@ def _charge_wait(t, s, tick, asic_begin, asic_end, asic_from, asic_to):
 @jit
 def _same(t, a, b, tick):
     """Are two channels in the same state, seen from commands at or after ``tick``?"""
-    if a[UNIFORM] != b[UNIFORM] or a[OPEN] != b[OPEN] or a[CHARGED] != b[CHARGED] or a[OWN_CAUSE] != b[OWN_CAUSE]:
+    if a[UNIFORM] != b[UNIFORM] or a[OPEN] != b[OPEN] or a[CHARGED] != b[CHARGED]:
+        return False
+    if a[OWN_END] > tick and a[OWN_CAUSE] != b[OWN_CAUSE] or a[REST_END] > tick and a[REST_CAUSE] != b[REST_CAUSE]:
         return False
     for i in range(BUS, DONE):
         if max(a[i], tick) != max(b[i], tick):
             return False
-    if max(a[OWN_END], tick) != max(b[OWN_END], tick) or (a[OPEN] > 0 and a[OPEN_SINCE] != b[OPEN_SINCE]):
+    if max(a[OWN_END], tick) != max(b[OWN_END], tick) or max(a[REST_END], tick) != max(b[REST_END], tick):
+        return False
+    if a[OPEN] > 0 and a[OPEN_SINCE] != b[OPEN_SINCE]:
         return False
     ready = t[H_AT_DUE] + t[H_RANKS]
     for i in range(t[H_AT_DUE], ready):

@@ -44,7 +44,7 @@ class Table(NamedTuple):
     align_phase: np.ndarray  # [C]
     cause: np.ndarray  # [C]
     cadence: np.ndarray  # [C] distance of equal commands to the same place; 0 where a window forbids counting
-    occupancy: np.ndarray  # [C] ticks charged to the command's own cause once it has issued
+    occupancy: np.ndarray  # [C] ticks that belong to the command's own cause once it has issued
     check_level: np.ndarray  # [C, L] 1 where a rule can hold the command back at that level
     # rules by earlier command
     rule_begin: np.ndarray  # [C + 1]
@@ -88,10 +88,12 @@ DONE = 3  # completion of the latest data of the current task
 CHARGED = 4  # every tick before this one is charged to a cause
 OWN_END = 5  # end of the ticks that belong to the last command's own cause ...
 OWN_CAUSE = 6  # ... and that cause
-OPEN = 7  # number of open banks (row buffer 0)
-UNIFORM = 8  # the row that every bank has open (the row array then reads "closed"); -1: see the row array
-OPEN_SINCE = 9  # from when on open banks have not been counted as active yet
-REFRESHES = 10  # refreshes since the task began
-DUE_LEAST = 11  # with any first due tick between these two, the task would have gone the same way
-DUE_MOST = 12
-SCALARS = 13
+REST_END = 7  # behind them, end of the ticks that belong to the cause of an earlier command that is still under way ...
+REST_CAUSE = 8  # ... and that cause
+OPEN = 9  # number of open banks (row buffer 0)
+UNIFORM = 10  # the row that every bank has open (the row array then reads "closed"); -1: see the row array
+OPEN_SINCE = 11  # from when on open banks have not been counted as active yet
+REFRESHES = 12  # refreshes since the task began
+DUE_LEAST = 13  # with any first due tick between these two, the task would have gone the same way
+DUE_MOST = 14
+SCALARS = 15

@@ -81,6 +81,8 @@ def _pace(compiled: Compiled, asic_hz: int) -> Pace:
         activate_to_write=t["tRCDWR"],
         write_to_precharge=t["CWL"] + t["BL"] + t["tWR"],
         first_result=t["tRCDMAC"] + t["tMAC"] + t["CLREG"] + t["BL"],
+        mac=t["tMAC"],
+        burst=t["BL"],
         asic_cycle_fs=units.FS_PER_S // asic_hz,
         tick_fs=compiled.tick_fs,
     )

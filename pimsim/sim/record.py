@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from pimsim.devices.package import Segment
+from pimsim.mapping.bound import bound_ticks
 from pimsim.mapping.count import Count, count
 from pimsim.mapping.pim_gpt import PimGptMapping, category
 from pimsim.mapping.task import TaskList
@@ -27,6 +28,7 @@ class Work:
     bytes_read: int = 0
     bytes_written: int = 0
     count: Count = field(default_factory=Count)
+    bound_ticks: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,7 @@ class Recorder:
         work.macs += op.macs * repeat
         work.bytes_read += op.bytes_read * repeat
         work.bytes_written += op.bytes_written * repeat
+        work.bound_ticks += bound_ticks(self.mapping, op) * repeat
         counted = count(self.mapping.memory, op, self.mapping.capacity)
         if counted.stored_bytes:
             work.count = work.count + counted.times(repeat)

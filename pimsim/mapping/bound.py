@@ -1,0 +1,30 @@
+"""Roofline bounds: the least time that an operator can take on its unit, whatever the mapping does.
+
+Products in the memory: MACs at the peak of all units, and results over all pins. Operators of the ASIC: all its adders and
+multipliers busy. A run that is faster than a bound is wrong.
+"""
+
+from __future__ import annotations
+
+from pimsim.asic.latency import cost
+from pimsim.asic.operation import OPERATIONS
+from pimsim.mapping.geometry import ceil_div
+from pimsim.mapping.pim_gpt import NORMS, PimGptMapping
+from pimsim.model.operator import Operator
+
+
+def bound_ticks(mapping: PimGptMapping, op: Operator) -> int:
+    """The least ticks of one operator."""
+    memory, pace = mapping.memory, mapping.pace
+    if op.macs:
+        compute = ceil_div(op.macs, memory.units * memory.lanes) * pace.mac
+        results = ceil_div(op.rows, memory.lanes * memory.channels) * pace.burst
+        return max(compute, results)
+    if op.kind in OPERATIONS:
+        rows, columns = (op.rows // op.cols, op.cols) if op.kind in NORMS else (op.rows, 1)
+        spent = cost(mapping.asic, op.kind, rows, columns)
+        cycles = max(spent.adds // mapping.asic.adders, spent.multiplies // mapping.asic.multipliers)
+        return cycles * pace.asic_cycle_fs // pace.tick_fs
+    if op.kind == "kv_append":
+        return ceil_div(op.rows // 2, memory.lanes * memory.channels) * pace.burst
+    return 0
