@@ -12,14 +12,15 @@ candidate there.
 from __future__ import annotations
 
 from pimsim.kernels.jit import inline, jit
-from pimsim.kernels.request_choice import TICK_SHIFT, choose
+from pimsim.kernels.request_choice import choose
 from pimsim.kernels.request_issue import complete, execute
 from pimsim.kernels.request_layout import (
     ALWAYS,
+    B_CANDIDATE,
     B_RANK,
+    BANK_RECORD,
     C_COMMAND,
     CANDIDATE,
-    COMMAND,
     COMPLETED,
     DRAINED,
     DUE,
@@ -41,6 +42,8 @@ from pimsim.kernels.request_layout import (
     NEED,
     OUTSTANDING,
     OWED,
+    P_AT_HOLD,
+    P_BANKS,
     P_DUAL,
     P_FORWARD,
     P_HOLD,
@@ -48,25 +51,23 @@ from pimsim.kernels.request_layout import (
     P_UNIFIED,
     P_WRITE_HIGH,
     P_WRITE_LOW,
-    PLACE,
     Q_ARRIVAL,
     Q_BANK,
     Q_COLUMN,
     Q_ROW,
     Q_WRITE,
     R_WAITING,
-    RANK_STATE,
     READS,
-    S_AT_HOLD,
+    REQUEST_FIELDS,
     SEQUENCE,
     UNTIL,
     WRITES,
     WRITING,
-    layout,
 )
-from pimsim.kernels.request_queue import append, arrived, find
+from pimsim.kernels.request_queue import append, arrived, find_write
 from pimsim.kernels.request_refresh import enqueue, fall_due
-from pimsim.kernels.request_timing import earliest
+from pimsim.kernels.request_timing import earliest, record_of
+from pimsim.kernels.request_word import pointer
 
 
 @inline
@@ -78,24 +79,23 @@ def _has_room(p, s, write):
 
 
 @inline
-def _accept(L, p, s, requests, at, tick, completions):
+def _accept(p, s, request, at, tick, completions, keep):
     """A request joins the queue at ``tick``; it can be scheduled from the next tick on."""
-    write = requests[at, Q_WRITE]
-    bank = requests[at, Q_BANK]
-    row = requests[at, Q_ROW]
-    column = requests[at, Q_COLUMN]
+    write = request[at + Q_WRITE]
+    row = request[at + Q_ROW]
+    column = request[at + Q_COLUMN]
+    b = p[P_BANKS] + request[at + Q_BANK] * BANK_RECORD
     index = s[SEQUENCE]
     accepted = tick
-    hold = p[P_HOLD]
-    if hold > 0:
-        ring = p[S_AT_HOLD] + index % hold
-        accepted = max(requests[at, Q_ARRIVAL], s[ring] + 1)
-        s[ring] = tick
+    if p[P_HOLD]:
+        place = p[P_AT_HOLD] + index % p[P_HOLD]
+        accepted = max(request[at + Q_ARRIVAL], s[place] + 1)
+        s[place] = tick
     s[SEQUENCE] = index + 1
     s[ENTERED] = tick
-    if not write and p[P_FORWARD] and s[WRITES] > 0 and find(L, s, bank, 1, row, column) >= 0:
+    if not write and s[WRITES] > 0 and p[P_FORWARD] and find_write(s, b, row, column) >= 0:
         s[FORWARDED] += 1
-        complete(p, s, completions, index, 0, accepted, accepted + 1)
+        complete(s, completions, keep, index, 0, accepted, accepted + 1)
         return
     entry = s[FREE]
     s[FREE] = s[entry + E_NEXT]
@@ -105,9 +105,9 @@ def _accept(L, p, s, requests, at, tick, completions):
     s[entry + E_ACCEPTED] = accepted
     s[entry + E_FLAGS] = write
     s[OUTSTANDING] += 1
-    s[L.rank + p[L.place + bank * PLACE + B_RANK] * RANK_STATE + R_WAITING] += 1
-    append(L, p, s, entry, bank, write)
-    arrived(L, p, s, entry, bank, write)
+    s[s[b + B_RANK] + R_WAITING] += 1
+    append(s, b, entry, write)
+    arrived(p, s, b, entry, write)
 
 
 @inline
@@ -121,32 +121,32 @@ def _turn(p, s):
 
 
 @inline
-def _pick(L, p, s, floor):
+def _pick(p, s, floor):
     """The next command: (tick, group, bank, command)."""
-    if s[LOCK_BANK] >= 0:
-        bank = s[LOCK_BANK]
+    b = s[LOCK_BANK]
+    if b >= 0:
         group = s[LOCK_GROUP]
-        command = s[L.candidate + (group * L.banks + bank) * CANDIDATE + C_COMMAND]
-        return earliest(L, p, s, command, bank, floor), group, bank, command
-    key, group, bank, command = choose(L, p, s, floor, False)
-    return floor + ((key + 1) >> TICK_SHIFT) if group >= 0 else ALWAYS, group, bank, command
+        command = s[b + B_CANDIDATE + group * CANDIDATE + C_COMMAND]
+        return earliest(p, s, command, b, floor), group, b, command
+    ticks, group, b, command = choose(p, s, floor, False)
+    return floor + ticks if group >= 0 else ALWAYS, group, b, command
 
 
 @inline
-def _second(L, p, s, log, completions, tick, bus):
+def _second(p, s, log, keep, completions, keep_done, tick, bus):
     """The second command of a tick, where there are two buses: after a column command a row command, or any of the other kind."""
     _turn(p, s)
-    key, group, bank, command = choose(L, p, s, tick, True)
-    if group >= 0 and (key + 1) >> TICK_SHIFT == 0 and p[L.command + command * COMMAND + K_BUS] != bus:
-        execute(L, p, s, log, completions, group, bank, command, tick)
+    ticks, group, b, command = choose(p, s, tick, True)
+    if group >= 0 and ticks == 0 and p[record_of(command) + K_BUS] != bus:
+        execute(p, s, log, keep, completions, keep_done, group, b, command, tick)
 
 
 @jit
-def run(p, s, requests, final, until, log, completions):
+def run(plan, state, requests, final, until, log, completions):
     """Run a channel on a chunk of requests.
 
     Args:
-        p, s: plan and state.
+        plan, state: int64 vectors.
         requests: int64 [n, REQUEST_FIELDS], arrivals in order.
         final: no request follows these before the tick ``until``. Otherwise the kernel returns as soon as it needs one.
         until: last tick to decide.
@@ -155,22 +155,23 @@ def run(p, s, requests, final, until, log, completions):
     Returns:
         (requests taken, why it returned).
     """
-    L = layout(p)
-    taken = 0
+    p, s, request = pointer(plan), pointer(state), pointer(requests)
+    commands, done = pointer(log), pointer(completions)
+    keep, keep_done = log.shape[0] > 0, completions.shape[0] > 0
     dual = p[P_DUAL]
     floor = s[FLOOR]
-    log_room = log.shape[0] - 2
-    completion_room = completions.shape[0] - 2
+    taken = 0
     while True:
-        if (log_room > 0 and s[LOGGED] > log_room) or (completion_room > 0 and s[COMPLETED] > completion_room):
+        if (keep and s[LOGGED] + 2 > log.shape[0]) or (keep_done and s[COMPLETED] + 2 > completions.shape[0]):
             status = FULL
             break
         arrival = ALWAYS
         if taken < requests.shape[0]:
-            if _has_room(p, s, requests[taken, Q_WRITE]):
-                arrival = max(requests[taken, Q_ARRIVAL], s[ENTERED] + 1, floor - 1)
+            at = taken * REQUEST_FIELDS
+            if _has_room(p, s, request[at + Q_WRITE]):
+                arrival = max(max(request[at + Q_ARRIVAL], s[ENTERED] + 1), floor - 1)
                 if arrival < floor:
-                    _accept(L, p, s, requests, taken, arrival, completions)
+                    _accept(p, s, request, at, arrival, done, keep_done)
                     taken += 1
                     _turn(p, s)
                     continue
@@ -181,11 +182,11 @@ def run(p, s, requests, final, until, log, completions):
             status = DRAINED
             break
         if s[DUE] <= floor:
-            fall_due(L, p, s, floor)
+            fall_due(p, s, floor)
         if s[OWED] > 0:
-            enqueue(L, p, s)
+            enqueue(p, s)
         _turn(p, s)
-        tick, group, bank, command = _pick(L, p, s, floor)
+        tick, group, b, command = _pick(p, s, floor)
         event = min(arrival + 1, s[DUE])
         if min(event, tick) > until:
             floor = max(floor, until + 1)
@@ -194,9 +195,9 @@ def run(p, s, requests, final, until, log, completions):
         if event <= tick:
             floor = event
             continue
-        bus = execute(L, p, s, log, completions, group, bank, command, tick)
+        bus = execute(p, s, commands, keep, done, keep_done, group, b, command, tick)
         if dual == 2 or (dual == 1 and bus == 1):
-            _second(L, p, s, log, completions, tick, bus)
+            _second(p, s, commands, keep, done, keep_done, tick, bus)
         floor = tick + 1
     s[FLOOR] = floor
     return taken, status

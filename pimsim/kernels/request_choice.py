@@ -7,39 +7,46 @@ moved to the front when its deadline has come). Everything is folded into one ke
 from __future__ import annotations
 
 from pimsim.kernels.jit import inline
-from pimsim.kernels.request_bit import lowest
 from pimsim.kernels.request_layout import (
+    ACT,
+    ACT_SECOND,
     ACTIVE,
+    B_CANDIDATE,
+    BANK_RECORD,
     BUS,
     C_AGE,
     C_COMMAND,
     CANDIDATE,
     CHANNEL,
+    CLOSE,
     COLUMN,
-    COLUMN_WRITE,
-    COMMAND,
+    G_FIRST,
+    G_MASK,
+    G_RANK,
     HALF_BANK,
     HALF_DEADLINE,
     HALF_GROUP,
     K_BUS,
-    K_PERIOD,
-    K_PHASE,
-    P_ACT,
-    P_ACT_SECOND,
+    OPEN,
     P_BLOCKS,
+    P_CLOSED,
     P_DUAL,
-    P_RANK_SEGMENTS,
+    P_SEGMENTS,
+    P_SEGMENTS_END,
     P_UNIFIED,
+    PRE,
     QUEUED,
     R_QUEUED,
     RANK,
-    RANK_STATE,
+    READ,
     REFRESH_GROUP,
-    ROW,
+    ROW_SLOT,
+    SEGMENT,
     WRITING,
 )
-from pimsim.kernels.request_refresh import head_bank, next_command
-from pimsim.kernels.request_timing import earliest, ready
+from pimsim.kernels.request_refresh import next_command
+from pimsim.kernels.request_timing import aligned, earliest, record_of
+from pimsim.kernels.request_word import lowest
 
 # Classes, and the parts of a key: ticks from the floor, [bus,] class, age.
 OPENED, REFRESHING, WAITING, SECOND_HALF = range(4)
@@ -51,100 +58,135 @@ NOTHING = 1 << 62
 
 
 @inline
-def _scan(L, p, s, group, segment, mask, floor, column_floor, row_floor, klass, only_row, best):
-    """The best of ``best`` (key, group, bank) and a group's candidates in a segment."""
-    key, chosen_group, chosen_bank = best
-    first = segment * L.segment_banks
+def _scan(p, s, g, group, slot, command, floor, bus_floor, base, best):
+    """The better of ``best`` (key, group, bank) and a group's candidates in a segment, all of one command."""
+    key, chosen, bank = best
+    mask = s[g + G_MASK + group]
+    record = record_of(command)
+    wide = aligned(p, record, max(s[g + command], bus_floor))
+    if mask == 0 or (wide - floor) << TICK_SHIFT > key:
+        return best
+    first = s[g + G_FIRST]
     while mask:
-        bank = first + lowest(mask)
+        b = first + lowest(mask) * BANK_RECORD
         mask &= mask - 1
-        at = L.candidate + (group * L.banks + bank) * CANDIDATE
+        tick = aligned(p, record, max(wide, s[b + command]))
+        this = ((tick - floor) << TICK_SHIFT) + base + s[b + B_CANDIDATE + slot * CANDIDATE + C_AGE]
+        if this < key:
+            key = this
+            chosen = group
+            bank = b
+    return key, chosen, bank
+
+
+@inline
+def _scan_mixed(p, s, g, group, slot, floor, row_floor, column_floor, klass, only_row, best):
+    """The same for candidates of different commands."""
+    key, chosen, bank = best
+    mask = s[g + G_MASK + group]
+    first = s[g + G_FIRST]
+    while mask:
+        b = first + lowest(mask) * BANK_RECORD
+        mask &= mask - 1
+        at = b + B_CANDIDATE + slot * CANDIDATE
         command = s[at + C_COMMAND]
-        record = L.command + command * COMMAND
+        record = record_of(command)
         bus = p[record + K_BUS]
-        if only_row and bus:
+        if (bus and only_row) or (command == ACT and s[HALF_BANK] >= 0):
             continue
-        tick = max(ready(L, s, command, bank, segment), column_floor if bus else row_floor)
-        period = p[record + K_PERIOD]
-        if period > 1:
-            tick += (p[record + K_PHASE] - tick) % period
-        if command == p[P_ACT] and s[HALF_BANK] >= 0:
-            continue
+        tick = aligned(p, record, max(max(s[g + command], s[b + command]), column_floor if bus else row_floor))
         this = ((tick - floor) << TICK_SHIFT) + (klass << CLASS_SHIFT) + s[at + C_AGE]
         if p[P_DUAL] == 1:
             this += (1 - bus) << BUS_SHIFT
         if this < key:
             key = this
-            chosen_group = group
-            chosen_bank = bank
-    return key, chosen_group, chosen_bank
+            chosen = group
+            bank = b
+    return key, chosen, bank
 
 
 @inline
-def choose(L, p, s, floor, second):
-    """The next command: (key, group, bank, command); ``second``: the second command of a tick, on the row bus where it is fixed."""
+def _hidden(p, s, g):
+    """Whether a waiting refresh keeps the waiting requests of a segment from being scheduled."""
+    blocks = p[P_BLOCKS]
+    return blocks == CHANNEL or (blocks == RANK and s[s[g + G_RANK] + R_QUEUED] > 0)
+
+
+@inline
+def _scan_waiting(p, s, g, floor, row_floor, column_floor, only_row, best):
+    """The waiting requests of a segment: hits, then rows to close, then rows to open."""
+    base = WAITING << CLASS_SHIFT
+    row_base = base + (1 << BUS_SHIFT if p[P_DUAL] == 1 else 0)
+    queue = 0 if p[P_UNIFIED] else s[WRITING]
+    if not only_row:
+        for write in range(queue, 2 if p[P_UNIFIED] else queue + 1):
+            if p[P_CLOSED]:
+                best = _scan_mixed(p, s, g, COLUMN + write, COLUMN + write, floor, row_floor, column_floor, WAITING, False, best)
+            else:
+                best = _scan(p, s, g, COLUMN + write, COLUMN + write, READ + write, floor, column_floor, base, best)
+    best = _scan(p, s, g, CLOSE + queue, ROW_SLOT + queue, PRE, floor, row_floor, row_base, best)
+    if s[HALF_BANK] < 0:
+        best = _scan(p, s, g, OPEN + queue, ROW_SLOT + queue, ACT, floor, row_floor, row_base, best)
+    return best
+
+
+@inline
+def _with_refresh(p, s, floor, key, group, bank, command):
+    """The better of the choice so far and what the head of the refresh queue needs."""
+    tick, refresh, b = next_command(p, s, floor)
+    this = ((tick - floor) << TICK_SHIFT) + (REFRESHING << CLASS_SHIFT)
+    if p[P_DUAL] == 1:
+        this += 1 << BUS_SHIFT
+    if this < key:
+        return this, REFRESH_GROUP, b, refresh
+    return key, group, bank, command
+
+
+@inline
+def _with_second_half(p, s, floor, key, group, bank, command):
+    """The better of the choice so far and the second half of an activation: last, unless its deadline has come."""
+    b = s[HALF_BANK]
+    this = (earliest(p, s, ACT_SECOND, b, floor) - floor) << TICK_SHIFT
+    if floor < s[HALF_DEADLINE]:
+        this += SECOND_HALF << CLASS_SHIFT
+        if p[P_DUAL] == 1:
+            this += 1 << BUS_SHIFT
+    else:
+        this -= 1
+    if this < key:
+        return this, HALF_GROUP, b, ACT_SECOND
+    return key, group, bank, command
+
+
+@inline
+def choose(p, s, floor, second):
+    """The next command: (ticks from ``floor``, group, bank, command); group -1: there is none.
+
+    ``second``: it would be the second command of a tick, which is on the row bus where the policy says so.
+    """
     dual = p[P_DUAL]
     only_row = second and dual == 1
+    row_floor = max(floor, s[BUS])
+    column_floor = max(floor, s[BUS + 1]) if dual else row_floor
     if second and dual == 2:
-        column_floor = floor
         row_floor = floor
-    else:
-        row_floor = max(floor, s[BUS])
-        column_floor = max(floor, s[BUS + 1]) if dual else row_floor
+        column_floor = floor
     best = (NOTHING, -1, -1)
-    writing = s[WRITING]
     queued = s[QUEUED]
-    everything = not (queued and p[P_BLOCKS] == CHANNEL)
-    for segment in range(L.segments):
-        mask = s[L.mask + ACTIVE * L.segments + segment]
-        if mask:
-            best = _scan(L, p, s, ACTIVE, segment, mask, floor, column_floor, row_floor, OPENED, only_row, best)
-        if not everything:
-            continue
-        hidden = 0
-        if queued:
-            if p[P_BLOCKS] == RANK:
-                if s[L.rank + segment // p[P_RANK_SEGMENTS] * RANK_STATE + R_QUEUED]:
-                    continue
-            else:
-                bank = head_bank(L, p, s)
-                if bank // L.segment_banks == segment:
-                    hidden = 1 << (bank - segment * L.segment_banks)
-        if p[P_UNIFIED]:
-            mask = s[L.mask + COLUMN * L.segments + segment] & ~hidden
-            if mask:
-                best = _scan(L, p, s, COLUMN, segment, mask, floor, column_floor, row_floor, WAITING, only_row, best)
-            column = COLUMN_WRITE
-            row = ROW
-        else:
-            column = COLUMN + writing
-            row = ROW + writing
-        mask = s[L.mask + column * L.segments + segment] & ~hidden
-        if mask:
-            best = _scan(L, p, s, column, segment, mask, floor, column_floor, row_floor, WAITING, only_row, best)
-        mask = s[L.mask + row * L.segments + segment] & ~hidden
-        if mask:
-            best = _scan(L, p, s, row, segment, mask, floor, column_floor, row_floor, WAITING, only_row, best)
+    for g in range(p[P_SEGMENTS], p[P_SEGMENTS_END], SEGMENT):
+        if s[g + G_MASK + ACTIVE]:
+            best = _scan_mixed(p, s, g, ACTIVE, ACTIVE, floor, row_floor, column_floor, OPENED, only_row, best)
+        if queued == 0 or not _hidden(p, s, g):
+            best = _scan_waiting(p, s, g, floor, row_floor, column_floor, only_row, best)
     key, group, bank = best
     command = -1
     if group >= 0:
-        command = s[L.candidate + (group * L.banks + bank) * CANDIDATE + C_COMMAND]
+        slot = group if group < OPEN else ROW_SLOT + ((group - OPEN) & 1)
+        command = s[bank + B_CANDIDATE + slot * CANDIDATE + C_COMMAND]
     if queued:
-        tick, refresh, at = next_command(L, p, s, floor)
-        this = ((tick - floor) << TICK_SHIFT) + (REFRESHING << CLASS_SHIFT) + at
-        if dual == 1:
-            this += 1 << BUS_SHIFT
-        if this < key:
-            key, group, bank, command = this, REFRESH_GROUP, at, refresh
+        key, group, bank, command = _with_refresh(p, s, floor, key, group, bank, command)
     if s[HALF_BANK] >= 0:
-        tick = earliest(L, p, s, p[P_ACT_SECOND], s[HALF_BANK], floor)
-        this = (tick - floor) << TICK_SHIFT
-        if floor < s[HALF_DEADLINE]:
-            this += SECOND_HALF << CLASS_SHIFT
-            if dual == 1:
-                this += 1 << BUS_SHIFT
-        else:
-            this -= 1
-        if this < key:
-            key, group, bank, command = this, HALF_GROUP, s[HALF_BANK], p[P_ACT_SECOND]
-    return key, group, bank, command
+        key, group, bank, command = _with_second_half(p, s, floor, key, group, bank, command)
+    return (key + 1) >> TICK_SHIFT, group, bank, command
+
+

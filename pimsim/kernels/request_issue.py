@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from pimsim.kernels.jit import inline
-from pimsim.kernels.request_bit import leading
 from pimsim.kernels.request_layout import (
+    ACT,
+    ACT_SECOND,
     ACTIVE,
     B_ACTIVE,
+    B_CANDIDATE,
+    B_INDEX,
     B_OPEN_TICKS,
     B_RANK,
     B_ROW,
     B_SINCE,
-    BANK_STATE,
+    BANK_RECORD,
     BINS,
     C_ENTRY,
     CANDIDATE,
-    COMMAND,
     COMPLETED,
+    COMPLETION_FIELDS,
+    COUNT,
     E_ACCEPTED,
     E_AGE,
     E_COLUMN,
@@ -27,57 +31,51 @@ from pimsim.kernels.request_layout import (
     HALF_DEADLINE,
     HALF_GROUP,
     HALF_ROW,
+    HISTOGRAM,
     K_BUS,
-    K_CLOCK,
     K_CYCLES,
     K_KEEP,
     K_LATENCY,
+    K_START,
     LAST_COLUMN,
     LAST_COMMAND,
     LAST_DONE,
     LOCK_BANK,
     LOCK_GROUP,
+    LOG_FIELDS,
     LOGGED,
     OCTAVE_BINS,
+    OPEN,
     OUTSTANDING,
-    P_ACT,
-    P_ACT_SECOND,
     P_DEADLINE,
+    P_HALVES,
     P_POSTED,
-    P_PRE,
-    P_PRE_ALL,
     P_PROTECT,
     P_RANK_BANKS,
-    P_READ_CLOSE,
-    P_WRITE_CLOSE,
-    PLACE,
+    PRE,
+    PRE_ALL,
     R_CLOCK,
     R_OPEN,
     R_OPEN_TICKS,
     R_SINCE,
     R_WAITING,
-    RANK_STATE,
+    READ_CLOSE,
     READ_LATENCY,
     READS_DONE,
     REFRESH_GROUP,
     ROW_CONFLICTS,
     ROW_HITS,
     ROW_MISSES,
-    S_AT_COUNT,
-    S_AT_HISTOGRAM,
+    ROW_SLOT,
     TOUCHED_FLAG,
+    WRITE_CLOSE,
     WRITE_FLAG,
     WRITES_DONE,
 )
-from pimsim.kernels.request_queue import (
-    row_opened,
-    served,
-    unlink,
-    update_active,
-    update_rows,
-)
+from pimsim.kernels.request_queue import left, row_changed, unlink, update_active, update_rows
 from pimsim.kernels.request_refresh import dequeue
-from pimsim.kernels.request_timing import issue
+from pimsim.kernels.request_timing import issue, record_of
+from pimsim.kernels.request_word import leading
 
 
 @inline
@@ -90,7 +88,7 @@ def _latency_bin(ticks):
 
 
 @inline
-def complete(p, s, completions, index, write, accepted, done):
+def complete(s, completions, keep, index, write, accepted, done):
     """A request is done."""
     s[LAST_DONE] = max(s[LAST_DONE], done)
     if write:
@@ -98,55 +96,52 @@ def complete(p, s, completions, index, write, accepted, done):
     else:
         s[READS_DONE] += 1
         s[READ_LATENCY] += done - accepted
-        s[p[S_AT_HISTOGRAM] + _latency_bin(done - accepted)] += 1
-    if completions.shape[0] > 0:
-        n = s[COMPLETED]
-        completions[n, 0] = index
-        completions[n, 1] = accepted
-        completions[n, 2] = done
-        s[COMPLETED] = n + 1
+        s[HISTOGRAM + _latency_bin(done - accepted)] += 1
+    if keep:
+        at = s[COMPLETED] * COMPLETION_FIELDS
+        completions[at] = index
+        completions[at + 1] = accepted
+        completions[at + 2] = done
+        s[COMPLETED] += 1
 
 
 @inline
-def _send(L, p, s, log, tick, command, bank, row, column):
+def _send(p, s, log, keep, tick, command, b, row, column):
     """A command goes out."""
-    issue(L, p, s, command, bank, tick)
-    s[p[S_AT_COUNT] + command] += 1
+    issue(p, s, command, b, tick)
+    s[COUNT + command] += 1
     s[LAST_COMMAND] = tick
-    if log.shape[0] > 0:
-        n = s[LOGGED]
-        log[n, 0] = tick
-        log[n, 1] = command
-        log[n, 2] = bank
-        log[n, 3] = row
-        log[n, 4] = column
-        s[LOGGED] = n + 1
+    if keep:
+        at = s[LOGGED] * LOG_FIELDS
+        log[at] = tick
+        log[at + 1] = command
+        log[at + 2] = s[b + B_INDEX]
+        log[at + 3] = row
+        log[at + 4] = column
+        s[LOGGED] += 1
 
 
 @inline
-def _open(L, p, s, bank, row, tick):
+def _open(p, s, b, row, tick):
     """A bank's row opens."""
-    at = L.bank + bank * BANK_STATE
-    s[at + B_SINCE] = tick
-    rank = L.rank + p[L.place + bank * PLACE + B_RANK] * RANK_STATE
-    if s[rank + R_OPEN] == 0:
-        s[rank + R_SINCE] = tick
-    s[rank + R_OPEN] += 1
-    row_opened(L, p, s, bank, row)
+    s[b + B_SINCE] = tick
+    r = s[b + B_RANK]
+    if s[r + R_OPEN] == 0:
+        s[r + R_SINCE] = tick
+    s[r + R_OPEN] += 1
+    row_changed(p, s, b, row)
 
 
 @inline
-def _close(L, p, s, bank, tick):
+def _close(p, s, b, tick):
     """A bank's row closes, if it was open."""
-    at = L.bank + bank * BANK_STATE
-    if s[at + B_ROW] < 0:
-        return
-    s[at + B_OPEN_TICKS] += tick - s[at + B_SINCE]
-    rank = L.rank + p[L.place + bank * PLACE + B_RANK] * RANK_STATE
-    s[rank + R_OPEN] -= 1
-    if s[rank + R_OPEN] == 0:
-        s[rank + R_OPEN_TICKS] += tick - s[rank + R_SINCE]
-    row_opened(L, p, s, bank, -1)
+    if s[b + B_ROW] >= 0:
+        s[b + B_OPEN_TICKS] += tick - s[b + B_SINCE]
+        r = s[b + B_RANK]
+        s[r + R_OPEN] -= 1
+        if s[r + R_OPEN] == 0:
+            s[r + R_OPEN_TICKS] += tick - s[r + R_SINCE]
+        row_changed(p, s, b, -1)
 
 
 @inline
@@ -158,106 +153,107 @@ def _touch(s, entry, kind):
 
 
 @inline
-def _issue_refresh(L, p, s, log, bank, command, tick):
+def _issue_refresh(p, s, log, keep, b, command, tick):
     """A refresh, or the closing of rows that it needs."""
-    _send(L, p, s, log, tick, command, bank, -1, -1)
-    if command == p[P_PRE_ALL]:
-        for b in range(bank, bank + p[P_RANK_BANKS]):
-            _close(L, p, s, b, tick)
-    elif command == p[P_PRE]:
-        _close(L, p, s, bank, tick)
+    _send(p, s, log, keep, tick, command, b, -1, -1)
+    if command == PRE_ALL:
+        for other in range(b, b + p[P_RANK_BANKS] * BANK_RECORD, BANK_RECORD):
+            _close(p, s, other, tick)
+    elif command == PRE:
+        _close(p, s, b, tick)
     else:
-        dequeue(L, p, s)
+        dequeue(p, s)
 
 
 @inline
-def _issue_second_half(L, p, s, log, tick):
+def _issue_second_half(p, s, log, keep, tick):
     """The second half of an activation: the row is open."""
-    bank = s[HALF_BANK]
+    b = s[HALF_BANK]
     s[HALF_BANK] = -1
-    _send(L, p, s, log, tick, p[P_ACT_SECOND], bank, s[HALF_ROW], -1)
-    _open(L, p, s, bank, s[HALF_ROW], tick)
+    _send(p, s, log, keep, tick, ACT_SECOND, b, s[HALF_ROW], -1)
+    _open(p, s, b, s[HALF_ROW], tick)
 
 
 @inline
-def _issue_row(L, p, s, log, group, bank, entry, command, tick):
+def _issue_row(p, s, log, keep, group, b, entry, command, tick):
     """Activate or precharge for a waiting request."""
-    if command != p[P_ACT]:
+    if command != ACT:
         _touch(s, entry, ROW_CONFLICTS)
-        _send(L, p, s, log, tick, command, bank, -1, -1)
-        _close(L, p, s, bank, tick)
+        _send(p, s, log, keep, tick, command, b, -1, -1)
+        _close(p, s, b, tick)
         return
     _touch(s, entry, ROW_MISSES)
     row = s[entry + E_ROW]
-    _send(L, p, s, log, tick, command, bank, row, -1)
+    _send(p, s, log, keep, tick, command, b, row, -1)
     if group != ACTIVE and p[P_PROTECT]:
-        unlink(L, p, s, entry, bank, s[entry + E_FLAGS] & WRITE_FLAG)
-        s[L.bank + bank * BANK_STATE + B_ACTIVE] = entry
-    if p[P_ACT_SECOND] >= 0:
-        s[HALF_BANK] = bank
+        unlink(s, b, entry, s[entry + E_FLAGS] & WRITE_FLAG)
+        s[b + B_ACTIVE] = entry
+    if p[P_HALVES]:
+        s[HALF_BANK] = b
         s[HALF_ROW] = row
         s[HALF_DEADLINE] = tick + p[P_DEADLINE]
-        update_rows(L, p, s, bank)
-        update_active(L, p, s, bank)
+        update_rows(p, s, b)
+        update_active(p, s, b)
     else:
-        _open(L, p, s, bank, row, tick)
+        _open(p, s, b, row, tick)
 
 
 @inline
-def _issue_column(L, p, s, log, completions, group, bank, entry, command, tick):
+def _issue_column(p, s, log, keep, completions, keep_done, group, b, entry, command, tick):
     """Read or write for a request: it is done."""
     _touch(s, entry, ROW_HITS)
-    record = L.command + command * COMMAND
-    _send(L, p, s, log, tick, command, bank, s[entry + E_ROW], s[entry + E_COLUMN])
+    record = record_of(command)
+    _send(p, s, log, keep, tick, command, b, s[entry + E_ROW], s[entry + E_COLUMN])
     write = s[entry + E_FLAGS] & WRITE_FLAG
     accepted = s[entry + E_ACCEPTED]
     done = tick + p[record + K_LATENCY]
     if write:
         done = accepted + 1 if p[P_POSTED] else tick
-    complete(p, s, completions, s[entry + E_AGE], write, accepted, done)
+    complete(s, completions, keep_done, s[entry + E_AGE], write, accepted, done)
     s[LAST_COLUMN] = tick
     s[OUTSTANDING] -= 1
-    rank = L.rank + p[L.place + bank * PLACE + B_RANK] * RANK_STATE
-    s[rank + R_WAITING] -= 1
-    s[rank + R_CLOCK] = max(s[rank + R_CLOCK], tick + p[record + K_KEEP])
-    served(L, p, s, bank, entry, group)
-    if command == p[P_READ_CLOSE] or command == p[P_WRITE_CLOSE]:
-        _close(L, p, s, bank, tick)
+    r = s[b + B_RANK]
+    s[r + R_WAITING] -= 1
+    s[r + R_CLOCK] = max(s[r + R_CLOCK], tick + p[record + K_KEEP])
+    left(p, s, b, entry, group)
+    if command == READ_CLOSE or command == WRITE_CLOSE:
+        _close(p, s, b, tick)
 
 
 @inline
-def _start_clock(L, p, s, log, group, bank, entry, command, tick):
+def _start_clock(p, s, log, keep, group, b, entry, command, tick):
     """Start the rank's data clock for a column command that follows at once. Returns whether that was needed."""
-    starter = p[L.command + command * COMMAND + K_CLOCK]
-    if starter < 0:
+    start = p[record_of(command) + K_START]
+    if start < 0:
         return False
-    rank = L.rank + p[L.place + bank * PLACE + B_RANK] * RANK_STATE
-    if tick < s[rank + R_CLOCK] or s[LOCK_BANK] >= 0:
+    r = s[b + B_RANK]
+    if tick < s[r + R_CLOCK] or s[LOCK_BANK] >= 0:
         s[LOCK_BANK] = -1
         return False
-    record = L.command + starter * COMMAND
+    record = record_of(start)
     if s[HALF_BANK] >= 0 and s[HALF_DEADLINE] <= tick + p[record + K_CYCLES]:
-        _issue_second_half(L, p, s, log, tick)
+        _issue_second_half(p, s, log, keep, tick)
         return True
     _touch(s, entry, ROW_HITS)
-    _send(L, p, s, log, tick, starter, bank, -1, -1)
-    s[rank + R_CLOCK] = tick + p[record + K_KEEP]
-    s[LOCK_BANK] = bank
+    _send(p, s, log, keep, tick, start, b, -1, -1)
+    s[r + R_CLOCK] = tick + p[record + K_KEEP]
+    s[LOCK_BANK] = b
     s[LOCK_GROUP] = group
     return True
 
 
 @inline
-def execute(L, p, s, log, completions, group, bank, command, tick):
+def execute(p, s, log, keep, completions, keep_done, group, b, command, tick):
     """Issue the chosen command, or what must go before it. Returns its bus."""
     if group == REFRESH_GROUP:
-        _issue_refresh(L, p, s, log, bank, command, tick)
+        _issue_refresh(p, s, log, keep, b, command, tick)
     elif group == HALF_GROUP:
-        _issue_second_half(L, p, s, log, tick)
+        _issue_second_half(p, s, log, keep, tick)
     else:
-        entry = s[L.candidate + (group * L.banks + bank) * CANDIDATE + C_ENTRY]
-        if s[L.bank + bank * BANK_STATE + B_ROW] != s[entry + E_ROW]:
-            _issue_row(L, p, s, log, group, bank, entry, command, tick)
-        elif not _start_clock(L, p, s, log, group, bank, entry, command, tick):
-            _issue_column(L, p, s, log, completions, group, bank, entry, command, tick)
-    return p[L.command + command * COMMAND + K_BUS]
+        slot = group if group < OPEN else ROW_SLOT + ((group - OPEN) & 1)
+        entry = s[b + B_CANDIDATE + slot * CANDIDATE + C_ENTRY]
+        if s[b + B_ROW] != s[entry + E_ROW]:
+            _issue_row(p, s, log, keep, group, b, entry, command, tick)
+        elif not _start_clock(p, s, log, keep, group, b, entry, command, tick):
+            _issue_column(p, s, log, keep, completions, keep_done, group, b, entry, command, tick)
+    return p[record_of(command) + K_BUS]

@@ -1,22 +1,21 @@
 """Where everything stands in the two int64 vectors that the memory controller works on.
 
-``p`` (the plan, made by ``pimsim.dram.controller.plan``) never changes: policy, organisation, command records, rules. ``s`` (the
-state) holds everything that does: ready times, banks, waiting requests, candidates, counters. One vector each, because a
-call into a kernel costs per argument, and because a state can then be copied and compared in one go.
+``p`` (the plan, made by ``pimsim.dram.controller.plan``) never changes: policy, command records, rules. ``s`` (the state) holds
+everything that does: ready times, banks, waiting requests, candidates, counters. One vector each, because a call into a
+kernel costs per argument, and because a state can then be copied and compared in one go.
 
-Ready times are kept in two forms: *wide* ones, which hold back a command anywhere in a segment (the banks of one rank and
-stack), and *narrow* ones, which hold it back at one bank. A command may issue when both have passed; issuing one moves
-the ready times of what it holds back. They never move backwards.
+The state is made of records: a bank's (``b``), a segment's (``g``: the banks of one rank and stack), a rank's (``r``), a
+waiting request's (``e``). A record is named by its offset in ``s``, and records name one another so.
 
-A *candidate* is a command that some waiting request needs next. A bank has up to five, one of each group below; a group's mask
-has a bit for each bank of a segment that has one.
+Ready times are kept in two forms: *wide* ones, which hold back a command anywhere in a segment, and *narrow* ones, which hold it
+back at one bank. A command may issue when both have passed; issuing one moves the ready times of what it holds back.
+They never move backwards.
+
+A *candidate* is a command that some waiting request needs next; a bank has at most one of each group below. A segment has a mask a
+group, with a bit for each bank that has one.
 """
 
 from __future__ import annotations
-
-from typing import NamedTuple
-
-from pimsim.kernels.jit import inline
 
 NEVER = -(1 << 40)
 """A tick long before any run."""
@@ -24,21 +23,26 @@ NEVER = -(1 << 40)
 ALWAYS = 1 << 60
 """A tick after any run."""
 
+# Commands, as the kernel numbers them: those of a plain controller first.
+ACT, ACT_SECOND, PRE, PRE_ALL, READ, WRITE, READ_CLOSE, WRITE_CLOSE, REFRESH, START_READ, START_WRITE = range(11)
+COMMANDS = 24
+"""At most so many commands."""
+
 # ---- plan: header
 (
-    P_BANKS,
-    P_COMMANDS,
-    P_SEGMENTS,
+    P_SEGMENTS,  # offset of the first segment, and behind the last
+    P_SEGMENTS_END,
     P_RANKS,
-    P_SEGMENT_BANKS,
-    P_RANK_BANKS,
-    P_RANK_SEGMENTS,
+    P_RANKS_END,
+    P_BANKS,
+    P_RANK_BANKS,  # banks of a rank
     # policy
     P_DUAL,  # commands of one tick: 0 one; 1 a column, then a row command; 2 two of different kinds, the oldest first
     P_UNIFIED,  # reads and writes wait in one queue
     P_READS,  # requests that may wait to be scheduled: reads (all, if unified) ...
     P_WRITES,  # ... and writes
     P_HOLD,  # requests accepted while they wait for a place in the queue
+    P_AT_HOLD,  # ticks at which the last so many entered the queue, in the state
     P_WRITE_HIGH,  # write mode starts with at least so many writes waiting ...
     P_WRITE_LOW,  # ... and ends with at most so many
     P_GUARD,  # when a row may be closed for a waiting request: READY, OLDER or ANY below
@@ -49,75 +53,51 @@ ALWAYS = 1 << 60
     P_ORDERED,  # a write waits for older reads of its column
     P_POSTED,  # a write is done when accepted, not when issued
     P_REFRESH_BANKS,  # refresh bank by bank
-    P_INTERVAL,  # ticks between the refreshes of a rank; 0: no refresh
+    P_INTERVAL,  # ticks between the refreshes of a rank
     P_POSTPONE,  # refreshes that may be owed while there is work
     P_BLOCKS,  # what a waiting refresh keeps from starting: CHANNEL, RANK or BANK below
     P_EACH,  # open banks are closed one by one before a refresh, not all at once
-    # commands of the controller
-    P_ACT,
-    P_ACT_SECOND,  # or -1
-    P_DEADLINE,  # ticks from the first to the latest second half of an activation
-    P_PRE,
-    P_PRE_ALL,
-    P_READ,
-    P_WRITE,
-    P_READ_CLOSE,
-    P_WRITE_CLOSE,
-    P_REFRESH,
-    # sizes and offsets
-    P_WINDOWS,
-    P_AT_COMMAND,
-    P_AT_BANK,
-    P_AT_WINDOW,
-    S_AT_WIDE,
-    S_AT_NARROW,
-    S_AT_BANK,
-    S_AT_CANDIDATE,
-    S_AT_MASK,
-    S_AT_RANK,
-    S_AT_ENTRY,
-    S_AT_FIFO,
-    S_AT_HOLD,
-    S_AT_COUNT,
-    S_AT_HISTOGRAM,
-    S_SIZE,
-) = range(52)
-P_HEADER = 56
+    P_HALVES,  # an activation takes two commands ...
+    P_DEADLINE,  # ... so many ticks apart at most
+    P_WINDOWS,  # offset of the window records
+) = range(29)
+P_RECORDS = 32
+"""Offset of the command records."""
 
 READY, OLDER, ANY = range(3)
 """Guards. READY: nothing guards a row. OLDER: a hit older than the request. ANY: any hit, and the request must be its bank's oldest."""
 CHANNEL, RANK, BANK = range(3)
 
-# ---- plan: command record; the rules of a command follow one another: (ticks, later command) pairs
+# ---- plan: command record. Its rules are (ticks, later command) pairs; they begin at K_RULES, each sort ends where it says
 (
     K_BUS,
     K_CYCLES,
     K_LATENCY,
     K_PERIOD,
     K_PHASE,
-    K_CLOCK,  # command that must start the data clock, or -1
+    K_START,  # command that must start the data clock, or -1
     K_KEEP,  # ticks for which the data clock runs after it
     K_WINDOWS,  # bit w: enters window w
-    K_SEGMENT,  # rules of the own segment: end (they begin behind the record)
-    K_RANK,  # ... of all segments of the own rank: end
-    K_CHANNEL,  # ... of all segments: end
-    K_STACKS,  # ... of the other segments of the own rank: end
-    K_RANKS,  # ... of the other ranks: end
-    K_GROUP,  # ... of the own bank group: end
-    K_BANK,  # ... of the own bank: end
-    K_GROUPS,  # ... of the other bank groups of the own segment: end
-    K_BANKS,  # ... of the other banks of the own bank group: end
-    K_RULES,  # where its rules begin
+    K_RULES,
+    K_SEGMENT,  # rules of the own segment
+    K_GROUP,  # of the banks of the own bank group
+    K_BANK,  # of the own bank
+    K_RANK,  # of all segments of the own rank
+    K_CHANNEL,  # of all segments
+    K_STACKS,  # of the other segments of the own rank
+    K_RANKS,  # of the segments of the other ranks
+    K_GROUPS,  # of the banks of the other bank groups of the own segment
+    K_BANKS,  # of the other banks of the own bank group
 ) = range(18)
-COMMAND = 18
+COMMAND = 24
 
-# ---- plan: bank record
-B_SEGMENT, B_RANK, B_GROUP, B_GROUP_END = range(4)
-PLACE = 4
-
-# ---- plan: window record; a ring in the state is [next place, ticks of the last commands]
-W_TICKS, W_SIZE, W_AT, W_NODE_BANKS, W_AFTER = range(5)
+# ---- plan: window record
+W_TICKS, W_SIZE, W_REACH, W_AFTER, W_AFTER_END = range(5)
 WINDOW = 5
+WINDOWS = 4
+"""At most so many windows."""
+OF_BANK, OF_GROUP, OF_SEGMENT, OF_RANK, OF_CHANNEL = range(5)
+"""What a window reaches."""
 
 # ---- state: scalars
 (
@@ -128,7 +108,7 @@ WINDOW = 5
     ENTERED,  # tick at which the last request entered the queue
     SEQUENCE,  # requests taken so far
     FREE,  # first free entry
-    OUTSTANDING,  # requests in the queue or active
+    OUTSTANDING,  # requests in the queue or with their row opened
     HALF_BANK,  # bank between the two halves of its activation, or -1
     HALF_ROW,
     HALF_DEADLINE,
@@ -149,28 +129,80 @@ WINDOW = 5
     FORWARDED,
     LOGGED,
     COMPLETED,
-    BUS,  # [2] first free tick
+    BUS,  # [2] first free tick of the row bus (or the only one) and of the column bus
 ) = range(29)
-SCALARS = 32
+COUNT = 32
+"""Commands issued, by kind."""
+HISTOGRAM = COUNT + COMMANDS
+EXACT_BINS, OCTAVE_BINS, BINS = 64, 16, 64 + 16 * 40
+"""Latency histogram: one bin a tick up to 64, then 16 bins an octave."""
+FIFO = HISTOGRAM + BINS
+"""Waiting refreshes: their ranks."""
+RANKS = 32
+"""At most so many ranks."""
+SCALARS = FIFO + RANKS
 
-# ---- state: bank record
-B_ROW, B_SERVED, B_ACTIVE, B_SINCE, B_OPEN_TICKS, B_HEAD, B_HEAD_WRITE, B_TAIL, B_TAIL_WRITE, B_HIT, B_HIT_WRITE = range(11)
-BANK_STATE = 12
-
-# ---- state: candidates
-ACTIVE, COLUMN, COLUMN_WRITE, ROW, ROW_WRITE = range(5)
-GROUPS = 5
-REFRESH_GROUP, HALF_GROUP = 5, 6
+# ---- groups of candidates; both ROW groups share a bank's row candidate with the CLOSE groups
+ACTIVE, COLUMN, COLUMN_WRITE, OPEN, OPEN_WRITE, CLOSE, CLOSE_WRITE = range(7)
+GROUPS = 7
+REFRESH_GROUP, HALF_GROUP = 7, 8
 """What is chosen besides candidates: a refresh; the second half of an activation."""
-C_AGE, C_COMMAND, C_ENTRY = range(3)
-CANDIDATE = 4
+
+# ---- state: segment record: wide ready times by command, then
+G_MASK = COMMANDS
+G_RANK = G_MASK + GROUPS
+G_FIRST = G_RANK + 1
+SEGMENT = 64
 
 # ---- state: rank record
-R_OPEN, R_SINCE, R_OPEN_TICKS, R_DUE, R_OWED, R_QUEUED, R_NEXT_BANK, R_CLOCK, R_WAITING = range(9)
-RANK_STATE = 10
+(
+    R_OPEN,  # open banks
+    R_SINCE,
+    R_OPEN_TICKS,  # ticks with a bank open
+    R_DUE,
+    R_OWED,
+    R_QUEUED,
+    R_NEXT,  # bank to refresh next, bank by bank
+    R_CLOCK,  # tick until which the data clock runs
+    R_WAITING,  # requests in the queue or with their row opened
+    R_FIRST,  # first bank
+    R_SEGMENT,  # first segment, and behind the last
+    R_SEGMENT_END,
+) = range(12)
+RANK_RECORD = 16
+
+# ---- state: bank record: narrow ready times by command, then
+(
+    B_INDEX,
+    B_SEGMENT,
+    B_RANK,
+    B_BIT,
+    B_GROUP,  # first bank of the own bank group, and behind the last
+    B_GROUP_END,
+    B_ROW,
+    B_SERVED,  # column accesses since the row was opened
+    B_ACTIVE,
+    B_HEAD,  # reads and writes: oldest, youngest, oldest that hits the open row
+    B_HEAD_WRITE,
+    B_TAIL,
+    B_TAIL_WRITE,
+    B_HIT,
+    B_HIT_WRITE,
+    B_SINCE,
+    B_OPEN_TICKS,
+) = range(COMMANDS, COMMANDS + 17)
+B_RING = COMMANDS + 17
+"""Where the windows that the bank's activations enter keep their history."""
+B_CANDIDATE = B_RING + WINDOWS
+"""(age, command, entry) of the candidates: active, column read, column write, row, row for a write."""
+BANK_RECORD = 64
+
+C_AGE, C_COMMAND, C_ENTRY = range(3)
+CANDIDATE = 3
+ROW_SLOT = 3
 
 # ---- state: entry record (a waiting request)
-E_ROW, E_COLUMN, E_AGE, E_BANK, E_NEXT, E_PREVIOUS, E_ACCEPTED, E_FLAGS = range(8)
+E_ROW, E_COLUMN, E_AGE, E_NEXT, E_PREVIOUS, E_ACCEPTED, E_FLAGS = range(7)
 ENTRY = 8
 WRITE_FLAG, TOUCHED_FLAG = 1, 2
 
@@ -182,46 +214,5 @@ LOG_FIELDS = 5
 COMPLETION_FIELDS = 3
 """index, accepted, done."""
 
-EXACT_BINS, OCTAVE_BINS, BINS = 64, 16, 64 + 16 * 40
-"""Latency histogram: one bin a tick up to 64, then 16 bins an octave."""
-
 NEED, UNTIL, DRAINED, FULL = range(4)
 """Why the kernel returned: it needs requests; reached the tick asked for; has nothing left to do; a log is full."""
-
-
-class Layout(NamedTuple):
-    """The offsets that the hot loop needs, kept in registers."""
-
-    banks: int
-    commands: int
-    segments: int
-    segment_banks: int
-    command: int
-    place: int
-    wide: int
-    narrow: int
-    bank: int
-    candidate: int
-    mask: int
-    rank: int
-    entry: int
-
-
-@inline
-def layout(p):
-    """The offsets of a plan."""
-    return Layout(
-        p[P_BANKS],
-        p[P_COMMANDS],
-        p[P_SEGMENTS],
-        p[P_SEGMENT_BANKS],
-        p[P_AT_COMMAND],
-        p[P_AT_BANK],
-        p[S_AT_WIDE],
-        p[S_AT_NARROW],
-        p[S_AT_BANK],
-        p[S_AT_CANDIDATE],
-        p[S_AT_MASK],
-        p[S_AT_RANK],
-        p[S_AT_ENTRY],
-    )

@@ -1,29 +1,33 @@
 """The waiting requests of a channel and the commands they need next.
 
 A bank has a list of waiting reads and one of waiting writes, oldest first. From these follow its candidates: the column
-command of its oldest hit (``COLUMN`` group, one for reads and one for writes), the row command of its oldest request in
-another row (``ROW`` group), and the next command of a request that left the queue because its row was opened (``ACTIVE``).
-They are kept up to date whenever something happens to the bank, so that choosing looks at candidates only.
+command of its oldest hit (``COLUMN`` groups, one for reads and one for writes), the activation or precharge for its
+oldest request in another row (``OPEN`` and ``CLOSE`` groups), and the next command of a request that left the queue because
+its row was opened (``ACTIVE``). They are kept up to date whenever something happens to the bank, so that choosing looks at
+candidates only.
 """
 
 from __future__ import annotations
 
 from pimsim.kernels.jit import inline
 from pimsim.kernels.request_layout import (
+    ACT,
     ACTIVE,
     ANY,
     B_ACTIVE,
+    B_BIT,
+    B_CANDIDATE,
     B_HEAD,
     B_HIT,
     B_ROW,
     B_SEGMENT,
     B_SERVED,
     B_TAIL,
-    BANK_STATE,
     C_AGE,
     C_COMMAND,
     C_ENTRY,
     CANDIDATE,
+    CLOSE,
     COLUMN,
     E_AGE,
     E_COLUMN,
@@ -32,83 +36,53 @@ from pimsim.kernels.request_layout import (
     E_PREVIOUS,
     E_ROW,
     FREE,
+    G_MASK,
     HALF_BANK,
-    P_ACT,
+    OLDER,
+    OPEN,
     P_CAP,
     P_CLOSED,
     P_GUARD,
     P_ORDERED,
-    P_PRE,
-    P_READ,
-    P_READ_CLOSE,
     P_UNIFIED,
-    P_WRITE,
-    P_WRITE_CLOSE,
-    PLACE,
+    PRE,
+    READ,
+    READ_CLOSE,
     READS,
     READY,
-    ROW,
+    ROW_SLOT,
     WRITE_FLAG,
 )
 
 
 @inline
-def offer(L, p, s, group, bank, entry, command):
+def _offer(s, b, group, slot, entry, command):
     """The bank's candidate of a group is ``command`` for ``entry``."""
-    at = L.candidate + (group * L.banks + bank) * CANDIDATE
+    at = b + B_CANDIDATE + slot * CANDIDATE
     s[at + C_AGE] = s[entry + E_AGE]
     s[at + C_COMMAND] = command
     s[at + C_ENTRY] = entry
-    segment = p[L.place + bank * PLACE + B_SEGMENT]
-    s[L.mask + group * L.segments + segment] |= 1 << (bank - segment * L.segment_banks)
+    s[s[b + B_SEGMENT] + G_MASK + group] |= s[b + B_BIT]
 
 
 @inline
-def withdraw(L, p, s, group, bank):
+def _withdraw(s, b, group):
     """The bank has no candidate of a group."""
-    segment = p[L.place + bank * PLACE + B_SEGMENT]
-    s[L.mask + group * L.segments + segment] &= ~(1 << (bank - segment * L.segment_banks))
+    s[s[b + B_SEGMENT] + G_MASK + group] &= ~s[b + B_BIT]
 
 
 @inline
-def append(L, p, s, entry, bank, write):
+def append(s, b, entry, write):
     """Put an entry at the end of the bank's list of reads (``write`` 0) or writes (1)."""
-    at = L.bank + bank * BANK_STATE + write
-    tail = s[at + B_TAIL]
+    tail = s[b + B_TAIL + write]
     s[entry + E_PREVIOUS] = tail
     s[entry + E_NEXT] = -1
     if tail >= 0:
         s[tail + E_NEXT] = entry
     else:
-        s[at + B_HEAD] = entry
-    s[at + B_TAIL] = entry
+        s[b + B_HEAD + write] = entry
+    s[b + B_TAIL + write] = entry
     s[READS + write] += 1
-
-
-@inline
-def unlink(L, p, s, entry, bank, write):
-    """Take an entry out of its list; if it was the oldest hit, the next hit takes its place."""
-    at = L.bank + bank * BANK_STATE + write
-    before = s[entry + E_PREVIOUS]
-    after = s[entry + E_NEXT]
-    if before >= 0:
-        s[before + E_NEXT] = after
-    else:
-        s[at + B_HEAD] = after
-    if after >= 0:
-        s[after + E_PREVIOUS] = before
-    else:
-        s[at + B_TAIL] = before
-    if s[at + B_HIT] == entry:
-        s[at + B_HIT] = next_in_row(s, after, s[entry + E_ROW])
-    s[READS + write] -= 1
-
-
-@inline
-def release(s, entry):
-    """Give an entry back."""
-    s[entry + E_NEXT] = s[FREE]
-    s[FREE] = entry
 
 
 @inline
@@ -120,7 +94,7 @@ def next_in_row(s, entry, row):
 
 
 @inline
-def next_beyond_row(s, entry, row):
+def _next_beyond_row(s, entry, row):
     """The first entry of another row at or behind ``entry`` in its list, or -1."""
     while entry >= 0 and s[entry + E_ROW] == row:
         entry = s[entry + E_NEXT]
@@ -128,18 +102,36 @@ def next_beyond_row(s, entry, row):
 
 
 @inline
-def find(L, s, bank, write, row, column):
-    """The youngest waiting entry of a bank's list to a row and column, or -1."""
-    entry = s[L.bank + bank * BANK_STATE + write + B_TAIL]
+def unlink(s, b, entry, write):
+    """Take an entry out of its list; if it was the oldest hit, the next hit takes its place."""
+    before = s[entry + E_PREVIOUS]
+    after = s[entry + E_NEXT]
+    if before >= 0:
+        s[before + E_NEXT] = after
+    else:
+        s[b + B_HEAD + write] = after
+    if after >= 0:
+        s[after + E_PREVIOUS] = before
+    else:
+        s[b + B_TAIL + write] = before
+    if s[b + B_HIT + write] == entry:
+        s[b + B_HIT + write] = next_in_row(s, after, s[entry + E_ROW])
+    s[READS + write] -= 1
+
+
+@inline
+def find_write(s, b, row, column):
+    """The youngest waiting write of the bank to a row and column, or -1."""
+    entry = s[b + B_TAIL + 1]
     while entry >= 0 and (s[entry + E_ROW] != row or s[entry + E_COLUMN] != column):
         entry = s[entry + E_PREVIOUS]
     return entry
 
 
 @inline
-def _unordered(L, s, bank, entry):
+def _unordered(s, b, entry):
     """Whether an older read of the write's column still waits."""
-    read = s[L.bank + bank * BANK_STATE + B_HEAD]
+    read = s[b + B_HEAD]
     while read >= 0 and s[read + E_AGE] < s[entry + E_AGE]:
         if s[read + E_ROW] == s[entry + E_ROW] and s[read + E_COLUMN] == s[entry + E_COLUMN]:
             return True
@@ -148,32 +140,30 @@ def _unordered(L, s, bank, entry):
 
 
 @inline
-def column_command(L, p, s, bank, entry, write):
+def _column_command(p, s, b, entry, write):
     """Read or write; with auto-precharge where rows are closed and no other waiting request needs the row."""
     if p[P_CLOSED]:
-        at = L.bank + bank * BANK_STATE
         row = s[entry + E_ROW]
-        wanted = next_in_row(s, s[at + write + B_HEAD], row)
+        wanted = next_in_row(s, s[b + B_HEAD + write], row)
         if wanted == entry:
             wanted = next_in_row(s, s[entry + E_NEXT], row)
-        active = s[at + B_ACTIVE]
-        if wanted < 0 and s[at + B_HIT + 1 - write] < 0 and (active < 0 or active == entry):
-            return p[P_WRITE_CLOSE] if write else p[P_READ_CLOSE]
-    return p[P_WRITE] if write else p[P_READ]
+        active = s[b + B_ACTIVE]
+        if wanted < 0 and s[b + B_HIT + 1 - write] < 0 and (active < 0 or active == entry):
+            return READ_CLOSE + write
+    return READ + write
 
 
 @inline
-def update_column(L, p, s, bank, write):
+def _update_column(p, s, b, write):
     """The candidate for the oldest hit among the bank's reads or writes."""
-    hit = s[L.bank + bank * BANK_STATE + write + B_HIT]
+    hit = s[b + B_HIT + write]
     if write and p[P_ORDERED]:
-        row = s[L.bank + bank * BANK_STATE + B_ROW]
-        while hit >= 0 and _unordered(L, s, bank, hit):
-            hit = next_in_row(s, s[hit + E_NEXT], row)
+        while hit >= 0 and _unordered(s, b, hit):
+            hit = next_in_row(s, s[hit + E_NEXT], s[b + B_ROW])
     if hit >= 0:
-        offer(L, p, s, COLUMN + write, bank, hit, column_command(L, p, s, bank, hit, write))
+        _offer(s, b, COLUMN + write, COLUMN + write, hit, _column_command(p, s, b, hit, write))
     else:
-        withdraw(L, p, s, COLUMN + write, bank)
+        _withdraw(s, b, COLUMN + write)
 
 
 @inline
@@ -184,126 +174,124 @@ def _oldest(s, first, second):
 
 
 @inline
-def _conflict(L, p, s, bank, write):
+def _conflict(p, s, b, write):
     """The entry for which the open row of a bank may be closed, or -1."""
-    at = L.bank + bank * BANK_STATE
-    row = s[at + B_ROW]
+    row = s[b + B_ROW]
     guard = p[P_GUARD]
-    capped = 0 < p[P_CAP] <= s[at + B_SERVED]
+    capped = 0 < p[P_CAP] <= s[b + B_SERVED]
+    free = guard == READY or (guard == OLDER and capped)
+    entry = s[b + B_HEAD + write]
+    if free:
+        entry = _next_beyond_row(s, entry, row)
+    hits = s[b + B_HIT + write] >= 0
     if p[P_UNIFIED]:
-        if guard == READY or (guard != ANY and capped):
-            return _oldest(s, next_beyond_row(s, s[at + B_HEAD], row), next_beyond_row(s, s[at + B_HEAD + 1], row))
-        entry = _oldest(s, s[at + B_HEAD], s[at + B_HEAD + 1])
-        hits = s[at + B_HIT] >= 0 or s[at + B_HIT + 1] >= 0
-    else:
-        if guard == READY or (guard != ANY and capped):
-            return next_beyond_row(s, s[at + write + B_HEAD], row)
-        entry = s[at + write + B_HEAD]
-        hits = s[at + write + B_HIT] >= 0
-    if entry >= 0 and (s[entry + E_ROW] == row or (guard == ANY and hits and not capped)):
+        second = s[b + B_HEAD + 1 - write]
+        if free:
+            second = _next_beyond_row(s, second, row)
+        entry = _oldest(s, entry, second)
+        hits = hits or s[b + B_HIT + 1 - write] >= 0
+    if entry >= 0 and not free and (s[entry + E_ROW] == row or (guard == ANY and hits and not capped)):
         return -1
     return entry
 
 
 @inline
-def update_row(L, p, s, bank, write):
+def _update_row(p, s, b, write):
     """The candidate for the bank's oldest request in a row that is not open."""
-    group = ROW + (0 if p[P_UNIFIED] else write)
-    at = L.bank + bank * BANK_STATE
-    if s[at + B_ACTIVE] >= 0 or s[HALF_BANK] == bank:
-        withdraw(L, p, s, group, bank)
-        return
-    if s[at + B_ROW] >= 0:
-        entry = _conflict(L, p, s, bank, write)
-        command = p[P_PRE]
-    else:
-        entry = s[at + write + B_HEAD]
-        if p[P_UNIFIED]:
-            entry = _oldest(s, s[at + B_HEAD], s[at + B_HEAD + 1])
-        command = p[P_ACT]
-    if entry >= 0:
-        offer(L, p, s, group, bank, entry, command)
-    else:
-        withdraw(L, p, s, group, bank)
-
-
-@inline
-def update_active(L, p, s, bank):
-    """The candidate of the request that the bank's row was opened for."""
-    at = L.bank + bank * BANK_STATE
-    entry = s[at + B_ACTIVE]
-    if entry < 0 or s[HALF_BANK] == bank:
-        withdraw(L, p, s, ACTIVE, bank)
-    elif s[at + B_ROW] == s[entry + E_ROW]:
-        offer(L, p, s, ACTIVE, bank, entry, column_command(L, p, s, bank, entry, s[entry + E_FLAGS] & WRITE_FLAG))
-    else:
-        offer(L, p, s, ACTIVE, bank, entry, p[P_ACT] if s[at + B_ROW] < 0 else p[P_PRE])
-
-
-@inline
-def update_rows(L, p, s, bank):
-    """The row candidates of a bank, whichever queue they come from."""
-    update_row(L, p, s, bank, 0)
-    if not p[P_UNIFIED]:
-        update_row(L, p, s, bank, 1)
-
-
-@inline
-def row_opened(L, p, s, bank, row):
-    """A bank has ``row`` open from now on (or none: -1)."""
-    at = L.bank + bank * BANK_STATE
-    s[at + B_ROW] = row
-    s[at + B_SERVED] = 0
-    for write in range(2):
-        s[at + write + B_HIT] = next_in_row(s, s[at + write + B_HEAD], row) if row >= 0 else -1
-    for write in range(2):
-        if s[at + write + B_HIT] >= 0:
-            update_column(L, p, s, bank, write)
+    queue = 0 if p[P_UNIFIED] else write
+    row = s[b + B_ROW]
+    entry = -1
+    if s[b + B_ACTIVE] < 0 and s[HALF_BANK] != b:
+        if row >= 0:
+            entry = _conflict(p, s, b, write)
         else:
-            withdraw(L, p, s, COLUMN + write, bank)
-    update_rows(L, p, s, bank)
-    update_active(L, p, s, bank)
+            entry = s[b + B_HEAD + write]
+            if p[P_UNIFIED]:
+                entry = _oldest(s, entry, s[b + B_HEAD + 1 - write])
+    if entry < 0:
+        _withdraw(s, b, OPEN + queue)
+        _withdraw(s, b, CLOSE + queue)
+    elif row >= 0:
+        _withdraw(s, b, OPEN + queue)
+        _offer(s, b, CLOSE + queue, ROW_SLOT + queue, entry, PRE)
+    else:
+        _withdraw(s, b, CLOSE + queue)
+        _offer(s, b, OPEN + queue, ROW_SLOT + queue, entry, ACT)
 
 
 @inline
-def arrived(L, p, s, entry, bank, write):
+def update_active(p, s, b):
+    """The candidate of the request that the bank's row was opened for."""
+    entry = s[b + B_ACTIVE]
+    if entry < 0 or s[HALF_BANK] == b:
+        _withdraw(s, b, ACTIVE)
+    else:
+        row = s[b + B_ROW]
+        command = ACT if row < 0 else PRE
+        if row == s[entry + E_ROW]:
+            command = _column_command(p, s, b, entry, s[entry + E_FLAGS] & WRITE_FLAG)
+        _offer(s, b, ACTIVE, ACTIVE, entry, command)
+
+
+@inline
+def update_rows(p, s, b):
+    """The row candidates of a bank, whichever queue they come from."""
+    _update_row(p, s, b, 0)
+    if not p[P_UNIFIED]:
+        _update_row(p, s, b, 1)
+
+
+@inline
+def row_changed(p, s, b, row):
+    """A bank has ``row`` open from now on (or none: -1)."""
+    s[b + B_ROW] = row
+    s[b + B_SERVED] = 0
+    for write in range(2):
+        s[b + B_HIT + write] = next_in_row(s, s[b + B_HEAD + write], row) if row >= 0 else -1
+    for write in range(2):
+        _update_column(p, s, b, write)
+    update_rows(p, s, b)
+    update_active(p, s, b)
+
+
+@inline
+def arrived(p, s, b, entry, write):
     """An entry has joined the bank's list: what it changes among the bank's candidates."""
-    at = L.bank + bank * BANK_STATE
-    row = s[at + B_ROW]
+    row = s[b + B_ROW]
     if row >= 0 and s[entry + E_ROW] == row:
-        if s[at + write + B_HIT] < 0:
-            s[at + write + B_HIT] = entry
-            update_column(L, p, s, bank, write)
-        elif p[P_CLOSED] or p[P_ORDERED]:
-            update_column(L, p, s, bank, write)
+        if s[b + B_HIT + write] < 0:
+            s[b + B_HIT + write] = entry
+            _update_column(p, s, b, write)
+        elif p[P_ORDERED]:
+            _update_column(p, s, b, write)
         if p[P_CLOSED]:
-            update_column(L, p, s, bank, 1 - write)
-            update_active(L, p, s, bank)
-    update_row(L, p, s, bank, write)
+            _update_column(p, s, b, 0)
+            _update_column(p, s, b, 1)
+            update_active(p, s, b)
+    if s[entry + E_PREVIOUS] < 0 or p[P_GUARD] != OLDER or p[P_CAP]:
+        _update_row(p, s, b, write)
 
 
 @inline
-def served(L, p, s, bank, entry, group):
+def left(p, s, b, entry, group):
     """The column command of an entry has issued: it leaves, and the bank's candidates follow."""
-    at = L.bank + bank * BANK_STATE
-    s[at + B_SERVED] += 1
+    s[b + B_SERVED] += 1
     write = s[entry + E_FLAGS] & WRITE_FLAG
     if group == ACTIVE:
-        s[at + B_ACTIVE] = -1
-        withdraw(L, p, s, ACTIVE, bank)
-        update_rows(L, p, s, bank)
-        if p[P_CLOSED]:
-            update_column(L, p, s, bank, 0)
-            update_column(L, p, s, bank, 1)
+        s[b + B_ACTIVE] = -1
+        _withdraw(s, b, ACTIVE)
+        update_rows(p, s, b)
     else:
-        unlink(L, p, s, entry, bank, write)
-        update_column(L, p, s, bank, write)
-        if p[P_CLOSED] or p[P_ORDERED]:
-            update_column(L, p, s, bank, 1 - write)
-            update_active(L, p, s, bank)
+        first = s[entry + E_PREVIOUS] < 0
+        unlink(s, b, entry, write)
+        _update_column(p, s, b, write)
         if p[P_CAP]:
-            update_rows(L, p, s, bank)
-        else:
-            update_row(L, p, s, bank, write)
-    release(s, entry)
-
+            update_rows(p, s, b)
+        elif first or p[P_GUARD] != OLDER:
+            _update_row(p, s, b, write)
+    if p[P_CLOSED] or p[P_ORDERED]:
+        _update_column(p, s, b, 0)
+        _update_column(p, s, b, 1)
+        update_active(p, s, b)
+    s[entry + E_NEXT] = s[FREE]
+    s[FREE] = entry

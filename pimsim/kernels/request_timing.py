@@ -11,10 +11,13 @@ from pimsim.kernels.jit import inline
 from pimsim.kernels.request_layout import (
     B_GROUP,
     B_GROUP_END,
-    B_RANK,
+    B_RING,
     B_SEGMENT,
+    BANK_RECORD,
     BUS,
     COMMAND,
+    G_FIRST,
+    G_RANK,
     K_BANK,
     K_BANKS,
     K_BUS,
@@ -30,12 +33,18 @@ from pimsim.kernels.request_layout import (
     K_SEGMENT,
     K_STACKS,
     K_WINDOWS,
-    P_AT_WINDOW,
-    P_RANK_SEGMENTS,
-    PLACE,
+    OF_BANK,
+    OF_CHANNEL,
+    OF_GROUP,
+    OF_SEGMENT,
+    P_RECORDS,
+    P_SEGMENTS,
+    P_SEGMENTS_END,
+    P_WINDOWS,
+    SEGMENT,
     W_AFTER,
-    W_AT,
-    W_NODE_BANKS,
+    W_AFTER_END,
+    W_REACH,
     W_SIZE,
     W_TICKS,
     WINDOW,
@@ -43,119 +52,114 @@ from pimsim.kernels.request_layout import (
 
 
 @inline
-def ready(L, s, command, bank, segment):
-    """First tick at which no rule holds the command back; bus and clock edges apart."""
-    narrow = s[L.narrow + command * L.banks + bank]
-    wide = s[L.wide + segment * L.commands + command]
-    return max(narrow, wide)
+def record_of(command):
+    """Where a command's record stands in the plan."""
+    return P_RECORDS + command * COMMAND
 
 
 @inline
-def aligned(L, p, command, tick):
-    """The first tick at or after ``tick`` on which the command may issue at all (edges of a clock)."""
-    record = L.command + command * COMMAND
+def aligned(p, record, tick):
+    """The first tick at or after ``tick`` on which a command may issue at all (edges of a clock)."""
     period = p[record + K_PERIOD]
     return tick + (p[record + K_PHASE] - tick) % period if period > 1 else tick
 
 
 @inline
-def earliest(L, p, s, command, bank, floor):
-    """First tick not before ``floor`` at which the command may issue, bus included."""
-    tick = max(floor, s[BUS + p[L.command + command * COMMAND + K_BUS]])
-    tick = max(tick, ready(L, s, command, bank, p[L.place + bank * PLACE + B_SEGMENT]))
-    return aligned(L, p, command, tick)
+def earliest(p, s, command, b, floor):
+    """First tick not before ``floor`` at which the command may issue to a bank (or to what it is in)."""
+    record = record_of(command)
+    tick = max(floor, s[BUS + p[record + K_BUS]])
+    tick = max(tick, max(s[b + command], s[s[b + B_SEGMENT] + command]))
+    return aligned(p, record, tick)
 
 
 @inline
-def _hold_back(p, s, begin, end, tick, base, stride):
-    """Apply the rules ``begin`` .. ``end`` to one segment (``stride`` 1) or bank (``stride`` = banks)."""
+def _hold_back(p, s, begin, end, tick, target):
+    """Apply rules to one segment or bank."""
     for k in range(begin, end, 2):
-        index = base + p[k + 1] * stride
+        index = target + p[k + 1]
         s[index] = max(s[index], tick + p[k])
 
 
 @inline
-def issue(L, p, s, command, bank, tick):
-    """Record that ``command`` issued at ``tick``: everything it holds back moves."""
-    record = L.command + command * COMMAND
-    place = L.place + bank * PLACE
-    s[BUS + p[record + K_BUS]] = tick + p[record + K_CYCLES]
-    segment = p[place + B_SEGMENT]
-    wide = L.wide + segment * L.commands
-    _hold_back(p, s, p[record + K_RULES], p[record + K_SEGMENT], tick, wide, 1)
-    if p[record + K_RANKS] > p[record + K_SEGMENT]:
-        _hold_back_widely(L, p, s, record, place, tick)
-    begin = p[record + K_RANKS]
-    end = p[record + K_GROUP]
-    if end > begin:
-        for b in range(p[place + B_GROUP], p[place + B_GROUP_END]):
-            _hold_back(p, s, begin, end, tick, L.narrow + b, L.banks)
-    _hold_back(p, s, end, p[record + K_BANK], tick, L.narrow + bank, L.banks)
-    if p[record + K_BANKS] > p[record + K_BANK]:
-        _hold_back_siblings(L, p, s, record, bank, tick)
-    windows = p[record + K_WINDOWS]
-    if windows:
-        _enter(L, p, s, windows, bank, tick)
-
-
-@inline
-def _hold_back_widely(L, p, s, record, place, tick):
-    """The rules that reach beyond the own segment."""
-    own = p[place + B_SEGMENT]
-    segments = p[P_RANK_SEGMENTS]
-    first = p[place + B_RANK] * segments
-    for segment in range(L.segments):
-        base = L.wide + segment * L.commands
-        if first <= segment < first + segments:
-            _hold_back(p, s, p[record + K_SEGMENT], p[record + K_RANK], tick, base, 1)
-            if segment != own:
-                _hold_back(p, s, p[record + K_CHANNEL], p[record + K_STACKS], tick, base, 1)
+def _hold_back_widely(p, s, record, b, tick):
+    """The rules that reach beyond the own segment, and those of siblings."""
+    own = s[b + B_SEGMENT]
+    for g in range(p[P_SEGMENTS], p[P_SEGMENTS_END], SEGMENT):
+        if s[g + G_RANK] == s[own + G_RANK]:
+            _hold_back(p, s, p[record + K_BANK], p[record + K_RANK], tick, g)
+            if g != own:
+                _hold_back(p, s, p[record + K_CHANNEL], p[record + K_STACKS], tick, g)
         else:
-            _hold_back(p, s, p[record + K_STACKS], p[record + K_RANKS], tick, base, 1)
-        _hold_back(p, s, p[record + K_RANK], p[record + K_CHANNEL], tick, base, 1)
+            _hold_back(p, s, p[record + K_STACKS], p[record + K_RANKS], tick, g)
+        _hold_back(p, s, p[record + K_RANK], p[record + K_CHANNEL], tick, g)
+    if p[record + K_BANKS] > p[record + K_RANKS]:
+        first = s[own + G_FIRST]
+        for other in range(first, first + 64 * BANK_RECORD, BANK_RECORD):
+            if s[other + B_SEGMENT] != own:
+                break
+            if s[other + B_GROUP] != s[b + B_GROUP]:
+                _hold_back(p, s, p[record + K_RANKS], p[record + K_GROUPS], tick, other)
+            elif other != b:
+                _hold_back(p, s, p[record + K_GROUPS], p[record + K_BANKS], tick, other)
 
 
 @inline
-def _hold_back_siblings(L, p, s, record, bank, tick):
-    """The rules of the other bank groups of the segment and of the other banks of the bank group."""
-    place = L.place + bank * PLACE
-    first = p[place + B_SEGMENT] * L.segment_banks
-    for b in range(first, first + L.segment_banks):
-        if p[place + B_GROUP] <= b < p[place + B_GROUP_END]:
-            if b != bank:
-                _hold_back(p, s, p[record + K_GROUPS], p[record + K_BANKS], tick, L.narrow + b, L.banks)
-        else:
-            _hold_back(p, s, p[record + K_BANK], p[record + K_GROUPS], tick, L.narrow + b, L.banks)
-
-
-@inline
-def _enter(L, p, s, windows, bank, tick):
+def _enter(p, s, windows, b, tick):
     """The command takes a place in activation windows (a bit each); the oldest place says when the next command may come."""
-    at = p[P_AT_WINDOW]
+    w = p[P_WINDOWS]
+    ring_at = b + B_RING
     while windows:
         if windows & 1:
-            node = bank // p[at + W_NODE_BANKS]
-            size = p[at + W_SIZE]
-            ring = p[at + W_AT] + node * (size + 1)
+            ring = s[ring_at]
             place = s[ring]
             s[ring + 1 + place] = tick
             place += 1
-            if place == size:
+            if place == p[w + W_SIZE]:
                 place = 0
             s[ring] = place
-            until = s[ring + 1 + place] + p[at + W_TICKS]
-            begin = p[at + W_AFTER]
-            width = p[at + W_NODE_BANKS]
-            if width >= L.segment_banks:
-                first = node * width // L.segment_banks
-                for segment in range(first, first + width // L.segment_banks):
-                    for k in range(begin + 1, begin + 1 + p[begin]):
-                        index = L.wide + segment * L.commands + p[k]
-                        s[index] = max(s[index], until)
+            until = s[ring + 1 + place] + p[w + W_TICKS]
+            reach = p[w + W_REACH]
+            begin = p[w + W_AFTER]
+            end = p[w + W_AFTER_END]
+            if reach == OF_SEGMENT:
+                _wait(p, s, begin, end, until, s[b + B_SEGMENT])
+            elif reach == OF_BANK:
+                _wait(p, s, begin, end, until, b)
+            elif reach == OF_GROUP:
+                for other in range(s[b + B_GROUP], s[b + B_GROUP_END], BANK_RECORD):
+                    _wait(p, s, begin, end, until, other)
             else:
-                for b in range(node * width, (node + 1) * width):
-                    for k in range(begin + 1, begin + 1 + p[begin]):
-                        index = L.narrow + p[k] * L.banks + b
-                        s[index] = max(s[index], until)
+                for g in range(p[P_SEGMENTS], p[P_SEGMENTS_END], SEGMENT):
+                    if reach == OF_CHANNEL or s[g + G_RANK] == s[s[b + B_SEGMENT] + G_RANK]:
+                        _wait(p, s, begin, end, until, g)
         windows >>= 1
-        at += WINDOW
+        w += WINDOW
+        ring_at += 1
+
+
+@inline
+def _wait(p, s, begin, end, until, target):
+    """Commands listed from ``begin`` to ``end`` wait until a tick, in one segment or bank."""
+    for k in range(begin, end):
+        index = target + p[k]
+        s[index] = max(s[index], until)
+
+
+@inline
+def issue(p, s, command, b, tick):
+    """Record that ``command`` issued at ``tick``: everything it holds back moves."""
+    record = record_of(command)
+    s[BUS + p[record + K_BUS]] = tick + p[record + K_CYCLES]
+    segment = p[record + K_SEGMENT]
+    _hold_back(p, s, p[record + K_RULES], segment, tick, s[b + B_SEGMENT])
+    group = p[record + K_GROUP]
+    if group > segment:
+        for other in range(s[b + B_GROUP], s[b + B_GROUP_END], BANK_RECORD):
+            _hold_back(p, s, segment, group, tick, other)
+    bank = p[record + K_BANK]
+    _hold_back(p, s, group, bank, tick, b)
+    if p[record + K_BANKS] > bank:
+        _hold_back_widely(p, s, record, b, tick)
+    if p[record + K_WINDOWS]:
+        _enter(p, s, p[record + K_WINDOWS], b, tick)

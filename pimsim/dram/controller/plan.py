@@ -11,17 +11,20 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from pimsim.dram.compile import Compiled
+from pimsim.dram.compile import Compiled, Rule
 from pimsim.dram.controller.policy import Policy
 from pimsim.dram.expression import evaluate
 from pimsim.dram.spec import BANK, BANKGROUP, CHANNEL, LEVELS, RANK, SID
 from pimsim.errors import InputError, Problem
 from pimsim.kernels import request_layout as at
 
-_KINDS = (at.K_SEGMENT, at.K_RANK, at.K_CHANNEL, at.K_STACKS, at.K_RANKS, at.K_GROUP, at.K_BANK, at.K_GROUPS, at.K_BANKS)
+_KINDS = (at.K_SEGMENT, at.K_GROUP, at.K_BANK, at.K_RANK, at.K_CHANNEL, at.K_STACKS, at.K_RANKS, at.K_GROUPS, at.K_BANKS)
+"""The sorts of rules, in the order of a command's record."""
+
 _SIBLINGS = {RANK: at.K_RANKS, SID: at.K_STACKS, BANKGROUP: at.K_GROUPS, BANK: at.K_BANKS}
+_REACH = {CHANNEL: at.OF_CHANNEL, RANK: at.OF_RANK, SID: at.OF_SEGMENT, BANKGROUP: at.OF_GROUP, BANK: at.OF_BANK}
 _SEGMENT_BANKS = 63
-"""Banks of a segment: one bit of a word each."""
+"""At most so many banks a segment: one bit of a word each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +40,26 @@ class Roles:
     read_precharge: int
     write_precharge: int
     refresh: int
-    starters: tuple[int, ...] = ()
+    start_read: int
+    start_write: int
 
-    def used(self) -> set[int]:
-        """All of them."""
-        named = {getattr(self, name) for name in self.__dataclass_fields__ if name != "starters"}
-        return (named | set(self.starters)) - {-1}
+    @property
+    def kernel(self) -> dict[int, int]:
+        """The kernel's number of a command -> its index in the standard."""
+        numbers = {
+            at.ACT: self.activate,
+            at.ACT_SECOND: self.activate_second,
+            at.PRE: self.precharge,
+            at.PRE_ALL: self.precharge_all,
+            at.READ: self.read,
+            at.WRITE: self.write,
+            at.READ_CLOSE: self.read_precharge,
+            at.WRITE_CLOSE: self.write_precharge,
+            at.REFRESH: self.refresh,
+            at.START_READ: self.start_read,
+            at.START_WRITE: self.start_write,
+        }
+        return {number: command for number, command in numbers.items() if command >= 0}
 
 
 @dataclass(frozen=True)
@@ -83,7 +100,7 @@ def roles(compiled: Compiled, policy: Policy) -> Roles:
     read, write = index(standard.read), index(standard.write)
     if problems:
         raise InputError(problems)
-    starters = {index(standard.commands[c].needs_clock) for c in (read, write)} if policy.data_clock == "on-demand" else set()
+    starts = [standard.commands[c].needs_clock if policy.data_clock == "on-demand" else "" for c in (read, write)]
     return Roles(
         activate=index(standard.activate),
         activate_second=index(standard.activate_second) if standard.activate_second else -1,
@@ -94,7 +111,8 @@ def roles(compiled: Compiled, policy: Policy) -> Roles:
         read_precharge=index(f"{standard.read}A") if closed else -1,
         write_precharge=index(f"{standard.write}A") if closed else -1,
         refresh=refresh,
-        starters=tuple(sorted(starters - {-1})),
+        start_read=index(starts[0]),
+        start_write=index(starts[1]),
     )
 
 
@@ -141,142 +159,134 @@ class _Builder:
     """Lays the two vectors out."""
 
     def __init__(self, compiled: Compiled, policy: Policy, found: Roles):
-        self.compiled, self.policy, self.roles = compiled, policy, found
-        org = compiled.organization
-        self.org = org
-        self.commands = len(compiled.standard.commands)
-        self.banks = org.banks_per_channel
-        self.segments = org.ranks * org.sids
+        self.compiled, self.policy, self.numbers = compiled, policy, found.kernel
+        self.org = org = compiled.organization
+        self.number_of = {command: number for number, command in self.numbers.items()}
         nodes = [org.nodes(level) for level in range(len(LEVELS))]
         self.canonical = [nodes.index(n) for n in nodes]
-        self.node_banks = [self.banks // n for n in nodes]
-        used = found.used()
-        self.pairs = self._merged(used)
-        self.windows = [
-            (self.canonical[r.level], r.window, r.value, [c for c in r.before if c in used], [c for c in r.after if c in used])
-            for r in compiled.rules
-            if r.window > 1 and used & set(r.before) and used & set(r.after)
-        ]
-        self.fcfs = policy.order == "fcfs"
-        self.reads = 1 if self.fcfs else policy.read_queue
-        self.hold = policy.waiting + (policy.read_queue - 1 if self.fcfs else 0)
-        self.entries = policy.read_queue + policy.write_queue + self.banks
+        self.node_banks = [org.banks_per_channel // n for n in nodes]
+        self.rules = self._merged()
+        self.windows = self._windows()
+        fcfs = policy.order == "fcfs"
+        self.reads = 1 if fcfs else policy.read_queue
+        self.hold = policy.waiting + (policy.read_queue - 1 if fcfs else 0)
+        self.entries = policy.read_queue + policy.write_queue + org.banks_per_channel
         self._place()
 
-    def _merged(self, used: set[int]) -> dict[tuple[int, int, int], int]:
-        """(kind, before, after) -> ticks."""
+    def _numbers(self, commands: Iterable[int]) -> list[int]:
+        """The kernel's numbers of those commands that the policy issues."""
+        return [self.number_of[c] for c in commands if c in self.number_of]
+
+    def _merged(self) -> dict[tuple[int, int, int], int]:
+        """(sort of rule, earlier command, later command) -> ticks."""
         plain: dict[tuple[int, int, int], int] = {}
         merged: dict[tuple[int, int, int], int] = {}
         for r in self.compiled.rules:
             level = self.canonical[r.level]
-            for before in used & set(r.before):
-                for after in used & set(r.after):
-                    if r.window == 1 and not r.sibling:
-                        key = (level, before, after)
-                        plain[key] = max(plain.get(key, r.value), r.value)
-                    elif r.sibling and level != CHANNEL:
-                        key = (_SIBLINGS[level], before, after)
-                        merged[key] = max(merged.get(key, r.value), r.value)
+            if r.window > 1 or (r.sibling and level == CHANNEL):
+                continue
+            rules, sort = (merged, _SIBLINGS[level]) if r.sibling else (plain, level)
+            for before in self._numbers(r.before):
+                for after in self._numbers(r.after):
+                    key = (sort, before, after)
+                    rules[key] = max(rules.get(key, r.value), r.value)
         for (level, before, after), ticks in plain.items():
             if not any(plain.get((wider, before, after), -1 << 60) >= ticks for wider in range(level)):
-                merged[self._kind(level), before, after] = ticks
+                key = (self._sort(level), before, after)
+                merged[key] = max(merged.get(key, ticks), ticks)
         return merged
 
-    def _kind(self, level: int) -> int:
+    def _sort(self, level: int) -> int:
         """Where the rules of a level stand in a command's record."""
         if level == CHANNEL:
-            return at.K_SEGMENT if self.segments == 1 else at.K_CHANNEL
+            return at.K_SEGMENT if self.org.ranks * self.org.sids == 1 else at.K_CHANNEL
         if level == RANK:
             return at.K_SEGMENT if self.org.sids == 1 else at.K_RANK
         return {SID: at.K_SEGMENT, BANKGROUP: at.K_GROUP, BANK: at.K_BANK}[level]
 
+    def _windows(self) -> list[Rule]:
+        """The activation windows that matter.
+
+        Raises:
+            InputError: more than the kernel keeps.
+        """
+        found = [r for r in self.compiled.rules if r.window > 1 and self._numbers(r.before) and self._numbers(r.after)]
+        if len(found) > at.WINDOWS:
+            raise InputError(Problem(f"{len(found)} activation windows", f"at most {at.WINDOWS}", key="memory.standard"))
+        return found
+
     def _place(self) -> None:
-        """Offsets into the state."""
-        sizes = {
-            at.S_AT_WIDE: self.segments * self.commands,
-            at.S_AT_NARROW: self.commands * self.banks,
-            at.S_AT_BANK: self.banks * at.BANK_STATE,
-            at.S_AT_CANDIDATE: at.GROUPS * self.banks * at.CANDIDATE,
-            at.S_AT_MASK: at.GROUPS * self.segments,
-            at.S_AT_RANK: self.org.ranks * at.RANK_STATE,
-            at.S_AT_ENTRY: self.entries * at.ENTRY,
-            at.S_AT_FIFO: self.org.ranks + 1,
-            at.S_AT_HOLD: max(self.hold, 1),
-            at.S_AT_COUNT: self.commands,
-            at.S_AT_HISTOGRAM: at.BINS,
-        }
-        self.offsets: dict[int, int] = {}
-        cursor = at.SCALARS
-        for name, size in sizes.items():
-            self.offsets[name] = cursor
-            cursor += size
+        """Offsets of the records in the state."""
+        org = self.org
+        self.segments = at.SCALARS
+        self.ranks = self.segments + org.ranks * org.sids * at.SEGMENT
+        self.banks = self.ranks + org.ranks * at.RANK_RECORD
+        self.entry = self.banks + org.banks_per_channel * at.BANK_RECORD
+        self.held = self.entry + self.entries * at.ENTRY
+        cursor = self.held + self.hold
         self.rings = []
-        for level, size, _, _, _ in self.windows:
+        for window in self.windows:
             self.rings.append(cursor)
-            cursor += self.org.nodes(level) * (size + 1)
+            cursor += org.nodes(window.level) * (window.window + 1)
         self.size = cursor
 
     def vector(self) -> np.ndarray:
         """The plan."""
-        records = at.P_HEADER
-        places = records + self.commands * at.COMMAND
-        windows = places + self.banks * at.PLACE
+        windows = at.P_RECORDS + at.COMMANDS * at.COMMAND
         rules = windows + len(self.windows) * at.WINDOW
         tail: list[int] = []
-        command_records = [self._command(c, rules, tail) for c in range(self.commands)]
+        records = [self._command(number, rules, tail) for number in range(at.COMMANDS)]
         window_records = []
-        for (level, size, ticks, _, after), ring in zip(self.windows, self.rings, strict=True):
-            window_records.append([ticks, size, ring, self.node_banks[level], rules + len(tail)])
-            tail += [len(after), *after]
-        header = self._header(records, places, windows)
-        parts = [header, *command_records, *(self._bank(b) for b in range(self.banks)), *window_records, tail]
+        for window in self.windows:
+            after = self._numbers(window.after)
+            begin = rules + len(tail)
+            tail += after
+            reach = _REACH[self.canonical[window.level]]
+            window_records.append([window.value, window.window, reach, begin, begin + len(after)])
+        parts = [self._header(windows), *records, *window_records, tail]
         return np.array([value for part in parts for value in part], np.int64)
 
-    def _command(self, command: int, rules: int, tail: list[int]) -> list[int]:
+    def _command(self, number: int, rules: int, tail: list[int]) -> list[int]:
         """A command's record; its rules go to ``tail``."""
-        spec = self.compiled.standard.commands[command]
-        ticks_per_clock = self.compiled.standard.ticks_per_clock
-        timing = self.compiled.timing
         record = [0] * at.COMMAND
-        record[at.K_BUS] = int(self.compiled.standard.two_buses and spec.bus == "column")
+        if number not in self.numbers:
+            return record
+        command = self.numbers[number]
+        standard, timing = self.compiled.standard, self.compiled.timing
+        spec = standard.commands[command]
+        record[at.K_BUS] = int(standard.two_buses and spec.bus == "column")
         record[at.K_CYCLES] = spec.cycles
-        record[at.K_LATENCY] = evaluate(spec.latency, timing) * ticks_per_clock
+        record[at.K_LATENCY] = evaluate(spec.latency, timing) * standard.ticks_per_clock
         record[at.K_PERIOD], record[at.K_PHASE] = spec.align
-        starter = self.compiled.command(spec.needs_clock) if spec.needs_clock else -1
-        record[at.K_CLOCK] = starter if starter in self.roles.starters else -1
-        record[at.K_KEEP] = evaluate(spec.keeps_clock, timing) * ticks_per_clock
-        record[at.K_WINDOWS] = sum(1 << w for w, window in enumerate(self.windows) if command in window[3])
+        record[at.K_START] = self.number_of.get(self.compiled.command(spec.needs_clock), -1)
+        record[at.K_KEEP] = evaluate(spec.keeps_clock, timing) * standard.ticks_per_clock
+        record[at.K_WINDOWS] = sum(1 << w for w, window in enumerate(self.windows) if command in window.before)
         record[at.K_RULES] = rules + len(tail)
-        for kind in _KINDS:
-            for (k, before, after), ticks in sorted(self.pairs.items()):
-                if k == kind and before == command:
+        for sort in _KINDS:
+            for (of, before, after), ticks in sorted(self.rules.items()):
+                if of == sort and before == number:
                     tail += [ticks, after]
-            record[kind] = rules + len(tail)
+            record[sort] = rules + len(tail)
         return record
 
-    def _bank(self, bank: int) -> list[int]:
-        group = self.org.banks
-        first = bank // group * group
-        return [bank // (self.org.bankgroups * group), bank // self.node_banks[RANK], first, first + group]
-
-    def _header(self, records: int, places: int, windows: int) -> list[int]:
-        policy, found = self.policy, self.roles
-        deadline = self.compiled.standard.activate_deadline
+    def _header(self, windows: int) -> list[int]:
+        policy, standard = self.policy, self.compiled.standard
         start, end = watermarks(policy)
         dual = 1 if policy.second_command == "row-after-column" else 2
+        deadline = evaluate(standard.activate_deadline, self.compiled.timing) if standard.activate_deadline else 0
         values = {
-            at.P_BANKS: self.banks,
-            at.P_COMMANDS: self.commands,
             at.P_SEGMENTS: self.segments,
-            at.P_RANKS: self.org.ranks,
-            at.P_SEGMENT_BANKS: self.org.bankgroups * self.org.banks,
+            at.P_SEGMENTS_END: self.ranks,
+            at.P_RANKS: self.ranks,
+            at.P_RANKS_END: self.banks,
+            at.P_BANKS: self.banks,
             at.P_RANK_BANKS: self.node_banks[RANK],
-            at.P_RANK_SEGMENTS: self.org.sids,
-            at.P_DUAL: dual if self.compiled.standard.two_buses else 0,
+            at.P_DUAL: dual if standard.two_buses else 0,
             at.P_UNIFIED: policy.queue == "unified",
             at.P_READS: self.reads,
             at.P_WRITES: policy.write_queue,
             at.P_HOLD: self.hold,
+            at.P_AT_HOLD: self.held,
             at.P_WRITE_HIGH: start,
             at.P_WRITE_LOW: end,
             at.P_GUARD: {"ready": at.READY, "no-older-hit": at.OLDER, "no-hit": at.ANY}[policy.precharge],
@@ -291,25 +301,11 @@ class _Builder:
             at.P_POSTPONE: policy.postpone,
             at.P_BLOCKS: {"channel": at.CHANNEL, "rank": at.RANK, "bank": at.BANK}[policy.refresh_blocks],
             at.P_EACH: policy.refresh_precharge == "one-by-one",
-            at.P_ACT: found.activate,
-            at.P_ACT_SECOND: found.activate_second,
-            at.P_DEADLINE: evaluate(deadline, self.compiled.timing) * self.compiled.standard.ticks_per_clock
-            if deadline else 0,
-            at.P_PRE: found.precharge,
-            at.P_PRE_ALL: found.precharge_all,
-            at.P_READ: found.read,
-            at.P_WRITE: found.write,
-            at.P_READ_CLOSE: found.read_precharge,
-            at.P_WRITE_CLOSE: found.write_precharge,
-            at.P_REFRESH: found.refresh,
-            at.P_WINDOWS: len(self.windows),
-            at.P_AT_COMMAND: records,
-            at.P_AT_BANK: places,
-            at.P_AT_WINDOW: windows,
-            at.S_SIZE: self.size,
-            **self.offsets,
+            at.P_HALVES: at.ACT_SECOND in self.numbers,
+            at.P_DEADLINE: deadline * standard.ticks_per_clock,
+            at.P_WINDOWS: windows,
         }  # fmt: skip
-        header = [0] * at.P_HEADER
+        header = [0] * at.P_RECORDS
         for index, value in values.items():
             header[index] = int(value)
         return header
@@ -317,37 +313,43 @@ class _Builder:
     def state(self) -> np.ndarray:
         """An idle channel at tick 0; tick 1 is the first that can have a command."""
         state = np.zeros(self.size, np.int64)
-
-        def part(offset: int, size: int) -> np.ndarray:
-            return state[self.offsets[offset] :][:size]
-
-        part(at.S_AT_WIDE, self.segments * self.commands)[:] = at.NEVER
-        part(at.S_AT_NARROW, self.commands * self.banks)[:] = at.NEVER
-        part(at.S_AT_HOLD, max(self.hold, 1))[:] = -1
-        banks = part(at.S_AT_BANK, self.banks * at.BANK_STATE).reshape(self.banks, at.BANK_STATE)
-        banks[:, [at.B_ROW, at.B_ACTIVE, *range(at.B_HEAD, at.B_HIT_WRITE + 1)]] = -1
-        entries = part(at.S_AT_ENTRY, self.entries * at.ENTRY).reshape(self.entries, at.ENTRY)
-        entries[:, at.E_NEXT] = _chain(self.offsets[at.S_AT_ENTRY], at.ENTRY, self.entries)
-        ranks = part(at.S_AT_RANK, self.org.ranks * at.RANK_STATE).reshape(self.org.ranks, at.RANK_STATE)
+        org = self.org
         due = refresh_interval(self.compiled, self.policy) or at.ALWAYS
+        segments = state[self.segments : self.ranks].reshape(-1, at.SEGMENT)
+        ranks = state[self.ranks : self.banks].reshape(-1, at.RANK_RECORD)
+        banks = state[self.banks : self.entry].reshape(-1, at.BANK_RECORD)
+        entries = state[self.entry : self.held].reshape(-1, at.ENTRY)
+        segment, rank, bank = np.arange(len(segments)), np.arange(len(ranks)), np.arange(len(banks))
+        segment_banks = org.bankgroups * org.banks
+
+        segments[:, : at.COMMANDS] = at.NEVER
+        segments[:, at.G_RANK] = self.ranks + segment // org.sids * at.RANK_RECORD
+        segments[:, at.G_FIRST] = self.banks + segment * segment_banks * at.BANK_RECORD
+
         ranks[:, at.R_DUE] = due
         ranks[:, at.R_CLOCK] = at.NEVER
-        for (_, size, _, _, _), ring, nodes in zip(self.windows, self.rings, self._window_nodes(), strict=True):
-            rings = state[ring:][: nodes * (size + 1)].reshape(nodes, size + 1)
-            rings[:, 1:] = at.NEVER
+        ranks[:, at.R_FIRST] = self.banks + rank * self.node_banks[RANK] * at.BANK_RECORD
+        ranks[:, at.R_SEGMENT] = self.segments + rank * org.sids * at.SEGMENT
+        ranks[:, at.R_SEGMENT_END] = ranks[:, at.R_SEGMENT] + org.sids * at.SEGMENT
+
+        banks[:, : at.COMMANDS] = at.NEVER
+        banks[:, at.B_INDEX] = bank
+        banks[:, at.B_SEGMENT] = self.segments + bank // segment_banks * at.SEGMENT
+        banks[:, at.B_RANK] = self.ranks + bank // self.node_banks[RANK] * at.RANK_RECORD
+        banks[:, at.B_BIT] = 1 << bank % segment_banks
+        banks[:, at.B_GROUP] = self.banks + bank // org.banks * org.banks * at.BANK_RECORD
+        banks[:, at.B_GROUP_END] = banks[:, at.B_GROUP] + org.banks * at.BANK_RECORD
+        banks[:, [at.B_ROW, at.B_ACTIVE, *range(at.B_HEAD, at.B_HIT_WRITE + 1)]] = -1
+        for w, (window, ring) in enumerate(zip(self.windows, self.rings, strict=True)):
+            banks[:, at.B_RING + w] = ring + bank // self.node_banks[window.level] * (window.window + 1)
+            state[ring:].reshape(-1)[: org.nodes(window.level) * (window.window + 1)] = at.NEVER
+            state[np.unique(banks[:, at.B_RING + w])] = 0
+
+        entries[:, at.E_NEXT] = self.entry + at.ENTRY * np.arange(1, self.entries + 1)
+        entries[-1, at.E_NEXT] = -1
+        state[self.held : self.held + self.hold] = -1
         state[at.FLOOR] = 1
-        state[at.WRITING] = 0
         state[[at.ENTERED, at.HALF_BANK, at.LOCK_BANK, at.LAST_COMMAND, at.LAST_COLUMN]] = -1
-        state[at.FREE] = self.offsets[at.S_AT_ENTRY]
+        state[at.FREE] = self.entry
         state[at.DUE] = due
         return state
-
-    def _window_nodes(self) -> Iterable[int]:
-        return [self.org.nodes(level) for level, *_ in self.windows]
-
-
-def _chain(first: int, step: int, count: int) -> np.ndarray:
-    """Links of a free list."""
-    links = first + step * np.arange(1, count + 1)
-    links[-1] = -1
-    return links
