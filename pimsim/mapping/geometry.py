@@ -5,6 +5,7 @@
   (slot, chunk). Partial sums of the chunks are added in the ASIC.
 * K is row-major: token t belongs to channel ``t % channels``, bank ``t // channels % banks``, *group* ``t // (banks x channels)``.
   Its heads stand behind one another and fill rows: as many whole heads a row as fit are a chunk.
+  Tokens stand for slots of the cache: the newest token takes the oldest's where there is an attention window.
 * V is column-major: head h belongs to channel ``h % channels``; dimension j of it to bank ``j % banks``, *sub* ``j // banks``.
   A row holds 1,024 tokens of one dimension, so every new token touches one row a dimension.
 
@@ -20,6 +21,15 @@ from functools import cached_property
 def ceil_div(a: int, b: int) -> int:
     """a / b, rounded up."""
     return -(-a // b)
+
+
+def cache_slot(tokens: int, attended: int) -> int:
+    """Slot of the newest of ``tokens`` tokens in a KV cache, ``attended`` of which are attended to.
+
+    A cache with an attention window is a ring of as many slots: its first ``attended`` slots hold the window's tokens, in an order that
+    softmax and weighted sum do not mind.
+    """
+    return (tokens - 1) % attended
 
 
 @dataclass(frozen=True)
@@ -101,9 +111,9 @@ class Keys:
         own = ceil_div(max(tokens - channel, 0), self.memory.channels)
         return ceil_div(own, self.memory.banks)
 
-    def bank(self, token: int) -> tuple[int, int, int]:
-        """(channel, bank, group) of a token."""
-        rest, channel = divmod(token, self.memory.channels)
+    def bank(self, slot: int) -> tuple[int, int, int]:
+        """(channel, bank, group) of a token's slot."""
+        rest, channel = divmod(slot, self.memory.channels)
         group, bank = divmod(rest, self.memory.banks)
         return channel, bank, group
 

@@ -18,7 +18,7 @@ from pimsim.asic.latency import cost
 from pimsim.asic.operation import OPERATIONS
 from pimsim.asic.spec import AsicSpec
 from pimsim.errors import InputError, Problem
-from pimsim.mapping.geometry import Keys, Memory, Values, Weights, ceil_div
+from pimsim.mapping.geometry import Keys, Memory, Values, Weights, cache_slot, ceil_div
 from pimsim.mapping.placement import Placement, place
 from pimsim.mapping.program import ProgramBuilder, ProgramLibrary
 from pimsim.mapping.task import Task, TaskList
@@ -253,12 +253,14 @@ class PimGptMapping:
     def _append(self, out: TaskList, index: int, op: Operator, block: Block,
                 after: tuple[int, ...]) -> tuple[tuple[int, ...], list[Task]]:
         keys, values = self._caches(op)
-        channel, bank, group = keys.bank(op.context - 1)
+        attended = next((o.context for o in block.operators if o.kind == "score" and index in o.deps), op.context)
+        slot = cache_slot(op.context, attended)
+        channel, bank, group = keys.bank(slot)
         key_program = self._key_append_program(keys, bank)
         row, step = self._place(block, "kv_append.k")
         key_programs = tuple(key_program if c == channel else -1 for c in range(self.memory.channels))
         done = (out.add(Task(index, "k_append", key_programs, row + group, step, after=after)),)
-        chunk, element = divmod(op.context - 1, self.memory.row_elements)
+        chunk, element = divmod(slot, self.memory.row_elements)
         value_programs = tuple(self._value_append_program(values, values.channel_heads(c))
                                for c in range(self.memory.channels))
         row, step = self._place(block, "kv_append.v")
