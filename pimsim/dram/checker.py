@@ -47,6 +47,7 @@ class Violation:
 
     Attributes:
         rule: the broken rule's name.
+        rank, sid, bankgroup, bank: -1 below the level that the command addresses.
         cycle: when the command was issued, in ticks; ``earliest``: when the rule allows it (None: not a matter of time);
             ``previous``: issue of the command that it follows too closely (None if there is none).
         line: of the log file.
@@ -66,7 +67,7 @@ class Violation:
     previous: int | None
 
     def __str__(self) -> str:
-        where = f"channel {self.channel} rank {self.rank} sid {self.sid} bankgroup {self.bankgroup} bank {self.bank}"
+        where = " ".join(f"{level} {getattr(self, level)}" for level in LEVELS if getattr(self, level) >= 0)
         return f"cycle {self.cycle}: {self.command or 'refresh'} to {where}: {self.rule}: {self.message}"
 
 
@@ -87,60 +88,41 @@ class Verdict:
 def rulebook(compiled: Compiled) -> Rulebook:
     """A part's rules in the order in which the checker asks for them: by later command."""
     spec, org, ticks = compiled.standard, compiled.organization, compiled.standard.ticks_per_clock
-    commands = spec.commands
-    pairs = sorted(
-        (a, r.level, b, r.value, int(r.sibling), index)
+    rules = sorted(
+        (a, r.level, r.value, index, b, int(r.sibling))
         for index, r in enumerate(compiled.rules)
         if r.window == 1
         for b in r.before
         for a in r.after
     )
+    begin = np.searchsorted([r[0] for r in rules], np.arange(len(spec.commands) + 1)).tolist()
     windows = [(index, r) for index, r in enumerate(compiled.rules) if r.window > 1]
-    nodes = [org.nodes(level) for level in range(len(LEVELS))]
+    nodes = np.array([org.nodes(level) for level in range(len(LEVELS))])
 
-    def column(at: int) -> np.ndarray:
-        return np.array([p[at] for p in pairs], np.int64)
+    def table(rows: Iterable[Iterable[int]], width: int) -> np.ndarray:
+        return np.array([list(row) for row in rows], np.int64).reshape(-1, width)
 
-    def of_commands(values: Iterable[int]) -> np.ndarray:
-        return np.array(list(values), np.int64)
+    def members(groups: Iterable[tuple[int, ...]]) -> np.ndarray:
+        return table(([int(c in g) for c in range(len(spec.commands))] for g in groups), len(spec.commands))
 
-    def members(groups: list[tuple[int, ...]]) -> np.ndarray:
-        return np.array([[int(c in g) for c in range(len(commands))] for g in groups], np.int64).reshape(-1, len(commands))
-
+    deadline = evaluate(spec.activate_deadline, compiled.timing) * ticks if spec.activate_deadline else 0
     return Rulebook(
-        nodes=sum(nodes),
-        banks=org.banks_per_channel,
-        node_base=np.array([sum(nodes[:level]) for level in range(len(LEVELS))], np.int64),
-        node_banks=np.array([org.banks_per_channel // n for n in nodes], np.int64),
-        scope=of_commands(LEVELS.index(c.scope) for c in commands),
-        effect=of_commands(int(c.effect) for c in commands),
-        bus=of_commands(int(spec.two_buses and c.bus == "column") for c in commands),
-        bus_cycles=of_commands(c.cycles for c in commands),
-        period=of_commands(c.align[0] for c in commands),
-        phase=of_commands(c.align[1] for c in commands),
-        row_buffer=of_commands(c.row_buffer for c in commands),
-        activations=of_commands(c.activations for c in commands),
-        cadence=of_commands(_cadence(compiled, i) for i in range(len(commands))),
-        second=of_commands(int(c.name == spec.activate_second) for c in commands),
-        needs_clock=of_commands(compiled.command(c.needs_clock) for c in commands),
-        keeps_clock=of_commands(evaluate(c.keeps_clock, compiled.timing) * ticks for c in commands),
-        refreshes=of_commands(int(c.name in (spec.refresh, spec.refresh_bank)) for c in commands),
-        rule_begin=np.searchsorted(column(0), np.arange(len(commands) + 1)).astype(np.int64),
-        rule_level=column(1),
-        rule_before=column(2),
-        rule_value=column(3),
-        rule_sibling=column(4),
-        rule_index=column(5),
-        window_level=of_commands(r.level for _, r in windows),
-        window_size=of_commands(r.window for _, r in windows),
-        window_value=of_commands(r.value for _, r in windows),
-        window_before=members([r.before for _, r in windows]),
-        window_after=members([r.after for _, r in windows]),
-        window_index=of_commands(index for index, _ in windows),
-        over_open=int(spec.activate_over_open),
-        deadline=evaluate(spec.activate_deadline, compiled.timing) * ticks if spec.activate_deadline else 0,
-        interval=compiled.table.refresh_interval,
-        postponable=spec.postponable,
+        commands=table((
+            (
+                LEVELS.index(c.scope), int(c.effect), int(spec.two_buses and c.bus == "column"), c.cycles, *c.align, c.row_buffer,
+                c.activations, _cadence(compiled, i), int(c.name == spec.activate_second), int(c.needs_clock != ""),
+                evaluate(c.keeps_clock, compiled.timing) * ticks, int(c.name in (spec.refresh, spec.refresh_bank)),
+                begin[i], begin[i + 1],
+            )
+            for i, c in enumerate(spec.commands)
+        ), 15),
+        rules=table((r[1:] for r in rules), 5),
+        windows=table(((r.level, r.value, index, r.window) for index, r in windows), 4),
+        window_before=members(r.before for _, r in windows),
+        window_after=members(r.after for _, r in windows),
+        node_base=np.concatenate(([0], np.cumsum(nodes)[:-1])).astype(np.int64),
+        node_banks=(org.banks_per_channel // nodes).astype(np.int64),
+        limits=np.array([int(spec.activate_over_open), deadline, compiled.table.refresh_interval, spec.postponable], np.int64),
     )
 
 
@@ -150,41 +132,41 @@ def _cadence(compiled: Compiled, command: int) -> int:
     return max([compiled.standard.commands[command].cycles, *own])
 
 
-def check(compiled: Compiled, log: CommandLog, *, limit: int = 1) -> Verdict:
+def check(compiled: Compiled, log: CommandLog, *, channels: int = 1 << 31, limit: int = 1) -> Verdict:
     """Replay a log whose commands are named as in the part's standard.
 
     Args:
+        channels: how many channels the memory has.
         limit: how many violations of each channel to look for; the replay of a channel stops there.
 
     Raises:
         InputError: a coordinate outside the part, a row of it without the place that its command needs.
     """
     book = rulebook(compiled)
-    place = _places(compiled, log, book)
+    place = _places(compiled, log, book, channels)
     found: list[Violation] = []
     commands = 0
-    channels = np.unique(log.rows[:, columns.CHANNEL])
-    for channel in channels.tolist():
-        mine = np.flatnonzero(log.rows[:, columns.CHANNEL] == channel)
-        mine = mine[np.argsort(log.rows[mine, columns.CYCLE], kind="stable")]
-        rows = log.rows[mine]
-        replay = np.column_stack([rows[:, columns.CYCLE], rows[:, columns.COMMAND], place[mine], rows[:, columns.ROW],
-                                  rows[:, columns.COUNT], rows[:, columns.LINE]])
+    rows = log.rows
+    replay = np.column_stack([rows[:, columns.CYCLE], rows[:, columns.COMMAND], place, rows[:, columns.ROW],
+                              rows[:, columns.COUNT], rows[:, columns.LINE]])
+    order = np.lexsort((rows[:, columns.CYCLE], rows[:, columns.CHANNEL]))
+    used, begins = np.unique(rows[order, columns.CHANNEL], return_index=True)
+    for channel, mine in zip(used.tolist(), np.split(order, begins[1:]), strict=True):
         findings = np.zeros((limit, legality.FINDING), np.int64)
-        count, replayed = legality.check_channel(book, legality.history(book), replay, findings)
+        count, replayed = legality.check_channel(book, legality.history(book), replay[mine], findings)
         if count < 0:
             raise InputError(Problem(f"more than {legality.MAX_RUNS} counted runs overlap", file=log.file))
         commands += replayed
         found += [_violation(compiled, channel, finding) for finding in findings[: min(count, limit)].tolist()]
     found.sort(key=lambda v: (v.cycle, v.line))
-    return Verdict(commands, len(channels), tuple(found[:limit]))
+    return Verdict(commands, len(used), tuple(found[:limit]))
 
 
-def _places(compiled: Compiled, log: CommandLog, book: Rulebook) -> np.ndarray:
+def _places(compiled: Compiled, log: CommandLog, book: Rulebook, channels: int) -> np.ndarray:
     """First flat bank that each command addresses, int64 [commands]; coordinates below a command's scope do not count."""
     org, rows = compiled.organization, log.rows
     command = rows[:, columns.COMMAND]
-    level = book.scope[command]
+    level = book.commands[command, legality.SCOPE]
     bank = np.zeros(len(rows), np.int64)
     problems: list[Problem] = []
 
@@ -207,7 +189,8 @@ def _places(compiled: Compiled, log: CommandLog, book: Rulebook) -> np.ndarray:
     row, col, count = rows[:, columns.ROW], rows[:, columns.COL], rows[:, columns.COUNT]
     refuse(opens & ((row < 0) | (row >= org.rows)) | accesses & (row >= org.rows), columns.ROW, org.rows)
     refuse(accesses & (col + count > org.columns), columns.COL, org.columns)
-    refuse(rows[:, columns.CHANNEL] < 0, columns.CHANNEL, 1 << 31)
+    channel = rows[:, columns.CHANNEL]
+    refuse((channel < 0) | (channel >= channels), columns.CHANNEL, channels)
     if problems:
         raise InputError(sorted(problems, key=lambda p: p.line)[:MAX_PROBLEMS])
     return bank
@@ -216,7 +199,7 @@ def _places(compiled: Compiled, log: CommandLog, book: Rulebook) -> np.ndarray:
 def _violation(compiled: Compiled, channel: int, finding: list[int]) -> Violation:
     what, tick, command, bank, line, earliest, before = finding
     org = compiled.organization
-    name = compiled.command_names[command] if command >= 0 else ""
+    level = len(LEVELS) - 1
     if what >= 0:
         rule = compiled.rules[what].source.label
         message = f"{tick - before} cycles behind the command at cycle {before}; at least {earliest - before}"
@@ -224,16 +207,21 @@ def _violation(compiled: Compiled, channel: int, finding: list[int]) -> Violatio
         rule, message = _STATE_RULES[what]
         if what == legality.BUS:
             message += f" until cycle {earliest}"
+    if what >= 0 or what in (legality.BUS, legality.EDGE):  # the command as a whole, not one of its banks
+        level = LEVELS.index(compiled.standard.commands[command].scope)
+    sizes = (org.ranks, org.sids, org.bankgroups, org.banks)
+    nodes = [bank * org.nodes(depth) // org.banks_per_channel for depth in range(1, len(LEVELS))]
+    place = [node % size if depth <= level else -1 for depth, (node, size) in enumerate(zip(nodes, sizes, strict=True), 1)]
     return Violation(
         rule=rule,
         message=message,
         cycle=tick,
         channel=channel,
-        rank=bank // (org.sids * org.bankgroups * org.banks),
-        sid=bank // (org.bankgroups * org.banks) % org.sids,
-        bankgroup=bank // org.banks % org.bankgroups,
-        bank=bank % org.banks,
-        command=name,
+        rank=place[0],
+        sid=place[1],
+        bankgroup=place[2],
+        bank=place[3],
+        command=compiled.command_names[command] if command >= 0 else "",
         line=line,
         earliest=earliest if earliest >= 0 else None,
         previous=before if before > NEVER else None,

@@ -25,51 +25,48 @@ WHAT, AT, WHO, WHERE, FROM_LINE, EARLIEST, BEFORE = range(7)
 FINDING = 7
 BUS, EDGE, NOT_OPEN, WRONG_ROW, NOT_CLOSED, NOT_NAMED, HALF_OPEN, CLOCK, OWED, AHEAD = range(-1, -11, -1)
 
+# Columns of Rulebook.commands.
+(
+    SCOPE,
+    EFFECT,
+    COMMAND_BUS,
+    BUS_TICKS,
+    PERIOD,  # may issue only when tick % PERIOD == PHASE
+    PHASE,
+    ROW_BUFFER,
+    ACTIVATIONS,
+    CADENCE,  # distance of the commands of a counted run
+    SECOND,  # 1: second half of a two-command activation
+    NEEDS_CLOCK,  # 1: needs a running data clock
+    KEEPS_CLOCK,
+    REFRESHES,  # 1: counts as a refresh
+    RULE_BEGIN,  # its rules, as the later command
+    RULE_END,
+) = range(15)
+# Columns of Rulebook.rules and Rulebook.windows; INDEX is that of the rule in the part.
+LEVEL, VALUE, INDEX, EARLIER, SIBLING = range(5)
+SIZE = 3
+# Rulebook.limits.
+OVER_OPEN, DEADLINE, INTERVAL, POSTPONABLE = range(4)
+# Rows of History.banks.
+FIRST_ROW, SECOND_ROW, NAMED, NAMED_AT, REFRESHED = range(5)
+
 CLOSED = -1
 MAX_RUNS = 64
 """Counted runs of one channel that may be under way at the same time."""
 
 
 class Rulebook(NamedTuple):
-    """A standard, looking back: C commands, 5 levels."""
+    """A standard, looking back; all int64. C commands, 5 levels."""
 
-    nodes: int
-    banks: int
+    commands: np.ndarray  # [C, 15]
+    rules: np.ndarray  # [R, 5], by later command
+    windows: np.ndarray  # [W, 4]
+    window_before: np.ndarray  # [W, C] 1: enters the window
+    window_after: np.ndarray  # [W, C] 1: waits for it
     node_base: np.ndarray  # [L] first node of a level
     node_banks: np.ndarray  # [L] banks below one node
-    # per command
-    scope: np.ndarray
-    effect: np.ndarray
-    bus: np.ndarray
-    bus_cycles: np.ndarray
-    period: np.ndarray  # may issue only when tick % period == phase
-    phase: np.ndarray
-    row_buffer: np.ndarray
-    activations: np.ndarray
-    cadence: np.ndarray  # distance of the commands of a counted run
-    second: np.ndarray  # 1: second half of a two-command activation
-    needs_clock: np.ndarray
-    keeps_clock: np.ndarray
-    refreshes: np.ndarray  # 1: counts as a refresh
-    # rules by later command: rule_begin[c] .. rule_begin[c + 1]
-    rule_begin: np.ndarray
-    rule_level: np.ndarray
-    rule_before: np.ndarray
-    rule_value: np.ndarray
-    rule_sibling: np.ndarray
-    rule_index: np.ndarray
-    # activation windows
-    window_level: np.ndarray
-    window_size: np.ndarray
-    window_value: np.ndarray
-    window_before: np.ndarray  # [W, C]
-    window_after: np.ndarray  # [W, C]
-    window_index: np.ndarray
-    # the rest
-    over_open: int  # an activation may follow on banks that have its row open
-    deadline: int  # ticks from the first to the second half of an activation
-    interval: int  # ticks between refreshes; 0: none
-    postponable: int
+    limits: np.ndarray  # [4]
 
 
 class History(NamedTuple):
@@ -77,27 +74,26 @@ class History(NamedTuple):
 
     last: np.ndarray  # [nodes, C] tick of the last command
     window: np.ndarray  # [W, nodes, largest window] ticks, oldest first
-    row: np.ndarray  # [2 row buffers, banks] open row or CLOSED
-    named: np.ndarray  # [banks] row named by the first half of an activation, or CLOSED
-    named_at: np.ndarray  # [banks]
+    banks: np.ndarray  # [5, banks] open rows, row named by the first half of an activation, its tick, refreshes
     clock_until: np.ndarray  # [ranks]
-    refreshed: np.ndarray  # [banks]
     bus_until: np.ndarray  # [2]
+    path: np.ndarray  # [L] nodes from the channel to the current command's
 
 
 def history(book: Rulebook) -> History:
     """A channel on which nothing has happened."""
-    commands = book.scope.size
-    largest = int(book.window_size.max(initial=1))
+    banks = int(book.node_banks[0])
+    nodes = int((banks // book.node_banks).sum())
+    largest = int(book.windows[:, SIZE].max(initial=1))
+    state = np.full((5, banks), CLOSED, np.int64)
+    state[NAMED_AT:] = 0
     return History(
-        last=np.full((book.nodes, commands), NEVER, np.int64),
-        window=np.full((book.window_size.size, book.nodes, largest), NEVER, np.int64),
-        row=np.full((2, book.banks), CLOSED, np.int64),
-        named=np.full(book.banks, CLOSED, np.int64),
-        named_at=np.zeros(book.banks, np.int64),
-        clock_until=np.full(book.banks // int(book.node_banks[1]), NEVER, np.int64),
-        refreshed=np.zeros(book.banks, np.int64),
+        last=np.full((nodes, len(book.commands)), NEVER, np.int64),
+        window=np.full((len(book.windows), nodes, largest), NEVER, np.int64),
+        banks=state,
+        clock_until=np.full(banks // int(book.node_banks[1]), NEVER, np.int64),
         bus_until=np.zeros(2, np.int64),
+        path=np.zeros(book.node_base.size, np.int64),
     )
 
 
@@ -116,148 +112,153 @@ def _report(found, place, what, tick, command, bank, line, earliest, before):
 
 
 @inline
-def _latest(book, past, level, before, bank, sibling):
-    """Tick of the last ``before`` in the bank's node of a level, or in the other nodes below the same parent."""
-    base = book.node_base[level]
-    width = book.node_banks[level]
-    own = bank // width
-    if not sibling:
-        return past.last[base + own, before]
-    family = book.node_banks[level - 1] // width
-    first = own // family * family
+def _latest_sibling(book, past, level, before):
+    """Tick of the last ``before`` in the other nodes of a level below the same parent."""
+    own = past.path[level]
+    family = book.node_banks[level - 1] // book.node_banks[level]
+    first = own - (own - book.node_base[level]) % family
     latest = NEVER
     for node in range(first, first + family):
         if node != own:
-            latest = max(latest, past.last[base + node, before])
+            latest = max(latest, past.last[node, before])
+    return latest
+
+
+@inline
+def _latest_in_window(book, past, w, command, bank):
+    """Tick of the command that must be far enough back for ``command`` to take its places in window ``w``."""
+    size = book.windows[w, SIZE]
+    width = book.node_banks[book.windows[w, LEVEL]]
+    weight = max(min(book.commands[command, ACTIVATIONS], size), 1)
+    latest = NEVER
+    for b in range(bank, bank + max(book.node_banks[book.commands[command, SCOPE]], width), width):
+        latest = max(latest, past.window[w, b // width, weight - 1])
     return latest
 
 
 @inline
 def _check_time(book, past, command, bank, tick, line, found, place):
     """Bus, clock edge, pairwise and sibling rules, windows. Only the rule that asks for the most is reported."""
-    bus = book.bus[command]
     what = 0
     earliest = tick
     before = NEVER
-    if past.bus_until[bus] > tick:
+    until = past.bus_until[book.commands[command, COMMAND_BUS]]
+    if until > tick:
         what = BUS
-        earliest = past.bus_until[bus]
-    for r in range(book.rule_begin[command], book.rule_begin[command + 1]):
-        last = _latest(book, past, book.rule_level[r], book.rule_before[r], bank, book.rule_sibling[r])
-        if last + book.rule_value[r] > earliest:
-            earliest = last + book.rule_value[r]
-            what = book.rule_index[r]
+        earliest = until
+    for r in range(book.commands[command, RULE_BEGIN], book.commands[command, RULE_END]):
+        level = book.rules[r, LEVEL]
+        if book.rules[r, SIBLING]:
+            last = _latest_sibling(book, past, level, book.rules[r, EARLIER])
+        else:
+            last = past.last[past.path[level], book.rules[r, EARLIER]]
+        if last + book.rules[r, VALUE] > earliest:
+            earliest = last + book.rules[r, VALUE]
+            what = book.rules[r, INDEX]
             before = last
-    for w in range(book.window_level.size):
+    for w in range(book.windows.shape[0]):
         if book.window_after[w, command]:
-            level = book.window_level[w]
-            weight = max(min(book.activations[command], book.window_size[w]), 1)
-            first, banks = bank, max(book.node_banks[book.scope[command]], book.node_banks[level])
-            for b in range(first, first + banks, book.node_banks[level]):
-                last = past.window[w, b // book.node_banks[level], weight - 1]
-                if last + book.window_value[w] > earliest:
-                    earliest = last + book.window_value[w]
-                    what = book.window_index[w]
-                    before = last
+            last = _latest_in_window(book, past, w, command, bank)
+            if last + book.windows[w, VALUE] > earliest:
+                earliest = last + book.windows[w, VALUE]
+                what = book.windows[w, INDEX]
+                before = last
     if earliest > tick:
         _report(found, place, what, tick, command, bank, line, earliest, before)
-    if tick % book.period[command] != book.phase[command]:
+    if tick % book.commands[command, PERIOD] != book.commands[command, PHASE]:
         _report(found, place, EDGE, tick, command, bank, line, -1, NEVER)
 
 
 @inline
 def _record_time(book, past, command, bank, tick):
-    past.bus_until[book.bus[command]] = tick + book.bus_cycles[command]
-    for level in range(book.scope[command] + 1):
-        past.last[book.node_base[level] + bank // book.node_banks[level], command] = tick
-    for w in range(book.window_level.size):
+    past.bus_until[book.commands[command, COMMAND_BUS]] = tick + book.commands[command, BUS_TICKS]
+    scope = book.commands[command, SCOPE]
+    for level in range(scope + 1):
+        past.last[past.path[level], command] = tick
+    for w in range(book.windows.shape[0]):
         if book.window_before[w, command]:
-            size = book.window_size[w]
-            width = book.node_banks[book.window_level[w]]
-            banks = max(book.node_banks[book.scope[command]], width)
-            weight = min(book.activations[command], size)
-            for b in range(bank, bank + banks, width):
-                ticks = past.window[w, b // width]
+            size = book.windows[w, SIZE]
+            width = book.node_banks[book.windows[w, LEVEL]]
+            weight = min(book.commands[command, ACTIVATIONS], size)
+            for b in range(bank, bank + max(book.node_banks[scope], width), width):
                 for i in range(size - weight):
-                    ticks[i] = ticks[i + weight]
+                    past.window[w, b // width, i] = past.window[w, b // width, i + weight]
                 for i in range(size - weight, size):
-                    ticks[i] = tick
+                    past.window[w, b // width, i] = tick
 
 
 @inline
 def _check_bank(book, past, command, bank, row, tick):
-    """(what is wrong with the state of one bank, or 0; tick of the earlier command)."""
-    effect = book.effect[command]
-    have = past.row[book.row_buffer[command], bank]
-    named = past.named[bank]
-    if effect == ACTIVATE:
-        if book.second[command]:
-            if named == CLOSED or (row >= 0 and named != row):
-                return NOT_NAMED
-            if tick > past.named_at[bank] + book.deadline:
-                return HALF_OPEN
-        elif named != CLOSED:
-            return HALF_OPEN
-        if have != CLOSED and not (book.over_open and have == row):
-            return NOT_CLOSED
-    elif effect == ACTIVATE_FIRST:
-        if named != CLOSED:
-            return HALF_OPEN
-        if have != CLOSED:
-            return NOT_CLOSED
-    elif effect == REFRESH:
-        if named != CLOSED or past.row[0, bank] != CLOSED or past.row[1, bank] != CLOSED:
-            return NOT_CLOSED
-    elif effect <= COMPUTE:  # precharges and accesses
-        if named != CLOSED:
-            return HALF_OPEN
-        if effect != PRECHARGE:
+    """What is wrong with the state of one bank, or 0."""
+    effect = book.commands[command, EFFECT]
+    have = past.banks[FIRST_ROW + book.commands[command, ROW_BUFFER], bank]
+    named = past.banks[NAMED, bank]
+    what = 0
+    if effect == ACTIVATE and book.commands[command, SECOND]:
+        if named == CLOSED or (row >= 0 and named != row):
+            what = NOT_NAMED
+        elif tick > past.banks[NAMED_AT, bank] + book.limits[DEADLINE]:
+            what = HALF_OPEN
+    elif named != CLOSED:
+        what = HALF_OPEN
+    if what == 0:
+        if effect == ACTIVATE or effect == ACTIVATE_FIRST:
+            if have != CLOSED and not (book.limits[OVER_OPEN] and have == row):
+                what = NOT_CLOSED
+        elif effect == REFRESH:
+            if past.banks[FIRST_ROW, bank] != CLOSED or past.banks[SECOND_ROW, bank] != CLOSED:
+                what = NOT_CLOSED
+        elif effect != PRECHARGE:  # accesses
             if have == CLOSED:
-                return NOT_OPEN
-            if row >= 0 and have != row:
-                return WRONG_ROW
-    return 0
+                what = NOT_OPEN
+            elif row >= 0 and have != row:
+                what = WRONG_ROW
+    return what
 
 
 @inline
 def _change_bank(book, past, command, bank, row, tick):
     """What a command does to the state of one bank."""
-    effect = book.effect[command]
+    effect = book.commands[command, EFFECT]
+    own = FIRST_ROW + book.commands[command, ROW_BUFFER]
     if effect == ACTIVATE:
-        past.row[book.row_buffer[command], bank] = row
-        past.named[bank] = CLOSED
+        past.banks[own, bank] = row
+        past.banks[NAMED, bank] = CLOSED
     elif effect == ACTIVATE_FIRST:
-        past.named[bank] = row
-        past.named_at[bank] = tick
+        past.banks[NAMED, bank] = row
+        past.banks[NAMED_AT, bank] = tick
     elif effect == PRECHARGE or effect == READ_PRECHARGE or effect == WRITE_PRECHARGE:
-        past.row[book.row_buffer[command], bank] = CLOSED
-    elif effect == REFRESH and book.refreshes[command]:
-        past.refreshed[bank] += 1
+        past.banks[own, bank] = CLOSED
+    past.banks[REFRESHED, bank] += book.commands[command, REFRESHES]
 
 
 @inline
-def _check_refresh(book, past, intervals, tick, line, found, place):
-    """Refreshes owed when the ``intervals``-th interval ends: those that came due before it began and were not issued."""
-    for bank in range(book.banks):
-        if intervals - 1 - past.refreshed[bank] > book.postponable:
+def _check_refresh(book, past, tick, line, found, place):
+    """A refresh interval ends at ``tick``: refreshes that came due before it began and were not issued are owed."""
+    past_due = tick // book.limits[INTERVAL] - 1
+    for bank in range(past.banks.shape[1]):
+        if past_due - past.banks[REFRESHED, bank] > book.limits[POSTPONABLE]:
             _report(found, place, OWED, tick, -1, bank, line, -1, NEVER)
-            past.refreshed[bank] = intervals - 1 - book.postponable  # each one once
+            past.banks[REFRESHED, bank] = past_due - book.limits[POSTPONABLE]  # each one once
 
 
 @inline
 def _step(book, past, command, bank, row, tick, line, found, place):
     """One command: judge it, then let it happen."""
+    scope = book.commands[command, SCOPE]
+    for level in range(scope + 1):
+        past.path[level] = book.node_base[level] + bank // book.node_banks[level]
     _check_time(book, past, command, bank, tick, line, found, place)
     rank = bank // book.node_banks[1]
-    if book.needs_clock[command] >= 0 and past.clock_until[rank] <= tick:
+    if book.commands[command, NEEDS_CLOCK] and past.clock_until[rank] <= tick:
         _report(found, place, CLOCK, tick, command, bank, line, -1, past.clock_until[rank])
-    if book.keeps_clock[command] > 0:
-        past.clock_until[rank] = max(past.clock_until[rank], tick + book.keeps_clock[command])
-    effect = book.effect[command]
+    if book.commands[command, KEEPS_CLOCK] > 0:
+        past.clock_until[rank] = max(past.clock_until[rank], tick + book.commands[command, KEEPS_CLOCK])
+    effect = book.commands[command, EFFECT]
     if effect <= COMPUTE or effect == ACTIVATE_FIRST:
         wrong = 0
         where = bank
-        for b in range(bank, bank + book.node_banks[book.scope[command]]):
+        for b in range(bank, bank + book.node_banks[scope]):
             what = _check_bank(book, past, command, b, row, tick)
             if what and not wrong:
                 wrong = what
@@ -265,9 +266,10 @@ def _step(book, past, command, bank, row, tick, line, found, place):
             _change_bank(book, past, command, b, row, tick)
         if wrong:
             _report(found, place, wrong, tick, command, where, line, -1, NEVER)
-        early = book.interval and past.refreshed[bank] - tick // max(book.interval, 1) > book.postponable
-        if book.refreshes[command] and early:
-            _report(found, place, AHEAD, tick, command, bank, line, -1, NEVER)
+        if book.commands[command, REFRESHES] and book.limits[INTERVAL]:
+            ahead = past.banks[REFRESHED, bank] - tick // book.limits[INTERVAL]
+            if ahead > book.limits[POSTPONABLE]:
+                _report(found, place, AHEAD, tick, command, bank, line, -1, NEVER)
     _record_time(book, past, command, bank, tick)
 
 
@@ -292,43 +294,41 @@ def check_channel(book, past, log, found):
     at = 0
     tick = 0
     line = 0
-    boundary = book.interval
+    boundary = book.limits[INTERVAL]
     while (at < log.shape[0] or runs > 0) and place[0] < found.shape[0]:
         pick = -1
         for i in range(runs):
             if pick < 0 or run_tick[i] < run_tick[pick]:
                 pick = i
         if at < log.shape[0] and (pick < 0 or log[at, TICK] < run_tick[pick]):
-            if log[at, COUNT] > 1:
-                if runs == MAX_RUNS:
-                    return -1, commands
-                run[runs] = at
-                run_tick[runs] = log[at, TICK]
-                run_left[runs] = log[at, COUNT]
-                runs += 1
-                at += 1
-                continue
             index = at
             tick = log[at, TICK]
             at += 1
+            if log[index, COUNT] > 1:
+                if runs == MAX_RUNS:
+                    return -1, commands
+                run[runs] = index
+                run_tick[runs] = tick + book.commands[log[index, COMMAND], CADENCE]
+                run_left[runs] = log[index, COUNT] - 1
+                runs += 1
         else:
             index = run[pick]
             tick = run_tick[pick]
+            run_tick[pick] += book.commands[log[index, COMMAND], CADENCE]
             run_left[pick] -= 1
-            run_tick[pick] += book.cadence[log[index, COMMAND]]
             if run_left[pick] == 0:
                 runs -= 1
                 run[pick] = run[runs]
                 run_tick[pick] = run_tick[runs]
                 run_left[pick] = run_left[runs]
         line = log[index, LINE]
-        while book.interval and tick > boundary:
-            _check_refresh(book, past, boundary // book.interval, boundary, line, found, place)
-            boundary += book.interval
+        while boundary > 0 and tick > boundary:
+            _check_refresh(book, past, boundary, line, found, place)
+            boundary += book.limits[INTERVAL]
         commands += 1
         _step(book, past, log[index, COMMAND], log[index, BANK], log[index, ROW], tick, line, found, place)
     if place[0] < found.shape[0]:
-        for bank in range(book.banks):
-            if past.named[bank] != CLOSED and tick > past.named_at[bank] + book.deadline:
+        for bank in range(past.banks.shape[1]):
+            if past.banks[NAMED, bank] != CLOSED and tick > past.banks[NAMED_AT, bank] + book.limits[DEADLINE]:
                 _report(found, place, HALF_OPEN, tick, -1, bank, line, -1, NEVER)
     return place[0], commands
