@@ -1,0 +1,42 @@
+"""Folds: a GEMM cut into pieces that fit a systolic array.
+
+A *fold* keeps one block of an operand (or of the output) in the array and streams the others past it. A dataflow says how a GEMM is
+cut and what each fold costs; the pipelines of the arrays are in ``pimsim.kernels.systolic``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Folds:
+    """The folds of a GEMM [M x K] x [K x N] in the order in which they are given to the arrays.
+
+    Attributes:
+        load: cycles to shift the stationary block in. stream: cycles in which operands enter. drain: cycles from the last
+            operand's entering to the last result. All int64, one a fold.
+        stationary, streamed: the operand block that each fold keeps, and the last one that it streams, as block numbers of the
+            dataflow's own choosing; -1: none. A fold waits for both.
+        output: output block that the fold adds to.
+        ganged: arrays work on one fold together (each on its share of the stream) instead of on one each.
+    """
+
+    load: np.ndarray
+    stream: np.ndarray
+    drain: np.ndarray
+    stationary: np.ndarray
+    streamed: np.ndarray
+    output: np.ndarray
+    ganged: bool = False
+
+    def __len__(self) -> int:
+        return len(self.load)
+
+
+def blocks(size: int, block: int) -> np.ndarray:
+    """Sizes of the blocks that ``size`` is cut into: int64."""
+    full, rest = divmod(size, block)
+    return np.array([block] * full + ([rest] if rest else []), np.int64)

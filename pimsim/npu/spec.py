@@ -1,0 +1,56 @@
+"""What an NPU is made of: NeuPIMs' (arXiv 2403.00579, table 2) has eight 128 x 128 arrays at 1 GHz and eight 128-wide vector units."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+from pimsim.errors import InputError, Problem, nearest
+
+DATAFLOWS = ("weight-stationary", "output-stationary", "input-stationary")
+
+
+@dataclass(frozen=True)
+class NpuSpec:
+    """An NPU's parameters.
+
+    Attributes:
+        arrays, rows, columns: systolic arrays and the processing elements of each.
+        clock_hz: of arrays and vector units.
+        dataflow: what stays in the array (see ``pimsim.npu.dataflows``).
+        weight_double_buffer: the next stationary block is shifted in while the present one is used.
+        scratchpad_bytes: holds the operands of the tile being computed and of the next (double-buffered).
+        accumulator_bytes: holds the outputs of a tile, likewise twice.
+        precision_bytes: of an element.
+        vector_units, vector_width: SIMD units beside the arrays, elements a cycle of each.
+        vector_latency: cycles of an elementwise step.
+    """
+
+    arrays: int = 8
+    rows: int = 128
+    columns: int = 128
+    clock_hz: int = 1_000_000_000
+    dataflow: str = "weight-stationary"
+    weight_double_buffer: bool = True
+    scratchpad_bytes: int = 7168 * 1024
+    accumulator_bytes: int = 7168 * 1024
+    precision_bytes: int = 2
+    vector_units: int = 8
+    vector_width: int = 128
+    vector_latency: int = 1
+
+    def __post_init__(self) -> None:
+        problems = []
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.name == "dataflow":
+                if value not in DATAFLOWS:
+                    problems.append(Problem(f"unknown dataflow '{value}'", nearest(str(value), DATAFLOWS), key="npu.dataflow"))
+            elif not isinstance(value, bool) and (not isinstance(value, int) or value < 1):
+                problems.append(Problem(f"{value!r} is not allowed", "a whole number, at least 1", key=f"npu.{field.name}"))
+        if problems:
+            raise InputError(problems)
+
+    @property
+    def peak_macs_per_cycle(self) -> int:
+        """Multiply-accumulates of all arrays in a cycle."""
+        return self.arrays * self.rows * self.columns
