@@ -31,8 +31,8 @@ from pimsim.kernels.table import (
 
 # Task fields.
 KIND, CLASS, ROW_BASE, ROW_STEP, COLUMN_BASE, DURATION, FIRST, TAIL = range(8)
-"""DURATION: ticks of the ASIC. FIRST: ticks from a task's begin to its first output. TAIL: ticks it still needs once its last
-streamed input is there."""
+"""DURATION: ticks of the ASIC; of a task of the memory the least that it takes. FIRST: ticks from a task's begin to its first
+output. TAIL: ticks it still needs once its last streamed input is there."""
 TASK_FIELDS = 8
 PIM, ASIC = 0, 1
 
@@ -222,7 +222,7 @@ def run_segment(t, states, slots, programs, program_begin, tasks, task_programs,
                 if fold:
                     _merge(t, states, slots, used, begin)
                 _part(states, slots, used, task_programs[k], slot_program, new_slot)
-                end = begin
+                end = begin + tasks[k, DURATION]
                 for s in range(channels):
                     if used[s]:
                         states[s, DONE] = begin
