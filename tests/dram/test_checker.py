@@ -276,13 +276,22 @@ def test_refreshes_are_not_expected_where_there_are_none() -> None:
     assert rules(part("gddr6"), "1000000 PRE 0 0 0 0") == []
 
 
-def test_every_bank_must_get_its_refreshes() -> None:
+def test_refreshes_may_be_issued_eight_ahead_and_no_more() -> None:
+    compiled = part("gddr6", refresh=True)
+    ahead = [f"{300 * i + 1} REFab 0 0 -1 -1" for i in range(9)]
+    assert rules(compiled, *ahead[:8]) == []
+    assert rules(compiled, *ahead) == ["refresh ahead"]
+
+
+def test_per_bank_refreshes_come_due_bank_by_bank() -> None:
     compiled = part("hbm2", refresh=True)
-    one_bank = [f"{200 * i + 1} REFpb 0 0 0 0" for i in range(9)]
-    found = verdict(compiled, *one_bank, "50000 PRE 1 0 0 0")
-    assert found.violations[0].rule == "refresh ahead"  # bank 0 had nine before the first came due
-    owed = {(v.rank, v.bankgroup, v.bank) for v in found.violations[1:]}
-    assert (0, 0, 0) not in owed and (0, 0, 1) in owed
+    turn = 122 * 16  # tREFIpb brings each bank round
+    in_turn = [f"{122 * i + 10} REFpb 0 0 {i // 4 % 4} {i % 4}" for i in range(16 * 12)]
+    other_rank = [f"{122 * i + 11} REFpb 1 0 {i // 4 % 4} {i % 4}" for i in range(16 * 12)]
+    both = [row for pair in zip(in_turn, other_rank, strict=True) for row in pair]
+    assert rules(compiled, *both) == []
+    owed = verdict(compiled, *in_turn).violations  # the other rank gets none
+    assert {(v.rule, v.cycle, v.rank) for v in owed} == {("refresh owed", 10 * turn, 1)}
 
 
 # ---- counted runs and PIM commands
