@@ -1,6 +1,24 @@
 """pimsim: a cycle-accurate, event-driven simulator of accelerators that compute inside DRAM.
 
-Importing this package is cheap: nothing heavy is loaded until it is used.
+Importing this package is cheap: nothing heavy is loaded until it is used. ``pimsim.run`` and ``pimsim.load`` are in ``pimsim.api``.
 """
 
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pimsim.api import Result, load, run
+    from pimsim.errors import InputError, SimulationError
+
 __version__ = "0.1.0"
+__all__ = ["InputError", "Result", "SimulationError", "__version__", "load", "run"]
+
+_HOME = {"Result": "api", "load": "api", "run": "api", "InputError": "errors", "SimulationError": "errors"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'pimsim' has no attribute '{name}'")
+    return getattr(import_module(f"pimsim.{_HOME[name]}"), name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -26,21 +26,28 @@ class Observer(Protocol):
 
 @dataclass
 class Controller:
-    """Runs a trace on a package: a step begins when the one before it has ended, since each token needs the last."""
+    """Runs a trace on a package: a step begins when the one before it has ended, since each token needs the last.
+
+    ``logged``: positions in the trace of the steps whose every command the observers are shown.
+    """
 
     package: PimPackage
     mapping: PimGptMapping
     trace: Trace
-    observer: Observer
+    observers: Sequence[Observer]
     categories: dict[str, int]
+    logged: range = range(0)
 
     def process(self, env: simpy.Environment) -> Generator[simpy.Event, Any, None]:
         """Process: the whole run."""
-        for step in self.trace.steps:
+        for number, step in enumerate(self.trace.steps):
             begin = self.package.now
             for block in step.blocks:
                 tasks = self.mapping.tasks(block, step)
                 work = tasks.arrays(self.categories)
-                segment = yield env.process(self.package.execute(env, self.mapping.library, work, block.repeat))
-                self.observer.segment(step, block, tasks, segment)
-            self.observer.step(step, begin, self.package.now)
+                segment = yield env.process(self.package.execute(env, self.mapping.library, work, block.repeat,
+                                                                 log=number in self.logged))  # fmt: skip
+                for observer in self.observers:
+                    observer.segment(step, block, tasks, segment)
+            for observer in self.observers:
+                observer.step(step, begin, self.package.now)

@@ -19,7 +19,7 @@ from pimsim.kernels.channel import LOG_FIELDS
 from pimsim.kernels.memo import Memo, make_memo
 from pimsim.kernels.packed import counters
 from pimsim.kernels.segment import run_segment
-from pimsim.kernels.table import CAUSES
+from pimsim.kernels.table import CAUSES, LAST
 from pimsim.mapping.program import ProgramLibrary
 from pimsim.mapping.task import TaskArrays
 
@@ -36,22 +36,31 @@ class Options:
         postpone_ticks: by how much a refresh may be late (a property of the controller, not of the simulation).
         fast_forward: add iterations that repeat at once.
         fold: simulate identical work once: channels in equal states, and programs from states met before.
-        log: keep every command (switches both of the above off).
     """
 
     postpone_ticks: int = 0
     fast_forward: bool = True
     fold: bool = True
-    log: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """What one segment did: begin and end tick of every task, int64 [repeats, tasks]."""
+    """What one segment did.
 
+    Attributes:
+        start, stop: ticks between which it ran.
+        begin, end: ticks of every task, int64 [repeats, tasks].
+        log: its commands channel by channel, int64 [commands, LOG_FIELDS], if they were asked for. The last field is the task,
+            counted on over the repeats.
+        settled: no command of a later segment comes before this tick.
+    """
+
+    start: int
+    stop: int
     begin: np.ndarray
     end: np.ndarray
     log: np.ndarray | None
+    settled: int
 
 
 @dataclass
@@ -75,10 +84,12 @@ class PimPackage:
 
     def __post_init__(self) -> None:
         self.states = initial_state(self.compiled.table, self.channels)
-        shared = self.options.fold and not self.options.log
-        self.slots = np.zeros(self.channels, np.int64) if shared else np.arange(self.channels, dtype=np.int64)
+        folds = self.options.fold
+        self.slots = np.zeros(self.channels, np.int64) if folds else np.arange(self.channels, dtype=np.int64)
         width = counters(self.compiled.table)
-        self.memo = make_memo(width.stop, MEMO_ENTRIES if shared and self.compiled.table.ranks == 1 else 0)
+        self.memo = make_memo(width.stop, MEMO_ENTRIES if folds and self.compiled.table.ranks == 1 else 0)
+        self._no_memo = make_memo(width.stop, 0)
+        self._log_rows = 4096
         self.by_channel = np.zeros((self.channels, width.stop - width.start), np.int64)
         self.by_category = np.zeros((MAX_CATEGORIES, width.stop - width.start), np.int64)
 
@@ -92,32 +103,42 @@ class PimPackage:
         totals = self.by_channel[:, CAUSES : CAUSES + self.compiled.table.commands].sum(axis=0)
         return {n: int(c) for n, c in zip(self.compiled.command_names, totals, strict=True) if c}
 
-    def execute(self, env: simpy.Environment, library: ProgramLibrary, work: TaskArrays,
-                repeats: int) -> Generator[simpy.Event, Any, Segment]:
-        """Process: run a segment from now on; returns when its last task has ended."""
-        segment = self._run(library, work, repeats)
+    def execute(self, env: simpy.Environment, library: ProgramLibrary, work: TaskArrays, repeats: int, *,
+                log: bool = False) -> Generator[simpy.Event, Any, Segment]:
+        """Process: run a segment from now on; returns when its last task has ended.
+
+        With ``log`` every command is kept, which takes simulating each of them, on every channel.
+        """
+        segment = self._run(library, work, repeats, log)
         yield env.timeout(self.now * self.compiled.tick_fs - env.now)
         return segment
 
-    def _run(self, library: ProgramLibrary, work: TaskArrays, repeats: int) -> Segment:
-        programs, begin = library.arrays()
-        count = len(work.tasks)
-        task_begin = np.zeros((repeats, count), np.int64)
-        task_end = np.zeros((repeats, count), np.int64)
-        exact = self.options.log
-        rows = 0 if not exact else 4096
+    def _run(self, library: ProgramLibrary, work: TaskArrays, repeats: int, log: bool) -> Segment:
+        programs, program_begin = library.arrays()
+        start = self.now
+        begin, end = np.zeros((2, repeats, len(work.tasks)), np.int64)
+        short, memo = (False, self._no_memo) if log else (True, self.memo)
+        if log:
+            self._part_channels()
         while True:
-            saved = (self.states.copy(), self.by_channel.copy(), self.by_category.copy()) if exact else None
-            log = np.zeros((rows, LOG_FIELDS), np.int64)
-            end = run_segment(
-                self.compiled.packed, self.states, self.slots, programs, begin, work.tasks, work.programs,
-                work.dependency_begin, work.dependencies, work.dependency_kind, repeats, self.now,
-                self.options.postpone_ticks, self.options.fast_forward and not exact, self.options.fold and not exact,
-                self.by_channel, self.by_category, task_begin, task_end, log, self.memo)  # fmt: skip
-            if saved is None or log[0, 0] < rows:
+            saved = (self.states.copy(), self.by_channel.copy(), self.by_category.copy()) if log else None
+            rows = np.empty((self._log_rows if log else 0, LOG_FIELDS), np.int64)
+            rows[:1] = 0
+            stop = run_segment(
+                self.compiled.packed, self.states, self.slots, programs, program_begin, work.tasks, work.programs,
+                work.dependency_begin, work.dependencies, work.dependency_kind, repeats, start,
+                self.options.postpone_ticks, self.options.fast_forward and short, self.options.fold and short,
+                self.by_channel, self.by_category, begin, end, rows, memo)  # fmt: skip
+            if saved is None or rows[0, 0] < len(rows):
                 break
             # the log was too short: once more from the same state with one that is long enough
             self.states, self.by_channel, self.by_category = saved
-            rows = int(log[0, 0]) + 1
-        self.now = int(end)
-        return Segment(task_begin, task_end, log[1 : log[0, 0] + 1] if exact else None)
+            self._log_rows = int(rows[0, 0]) + 1
+        self.now = int(stop)
+        settled = int(self.states[self.slots, LAST].min()) if self.compiled.table.refresh_interval else self.now
+        return Segment(start, self.now, begin, end, rows[1 : rows[0, 0] + 1] if log else None, settled)
+
+    def _part_channels(self) -> None:
+        """Give every channel a slot of its own, as commands of each are to be seen."""
+        self.states = self.states[self.slots]
+        self.slots = np.arange(self.channels, dtype=np.int64)

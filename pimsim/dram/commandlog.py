@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from pimsim.dram.spec import BANK, BANKGROUP, RANK, SID, Organization
-from pimsim.dram.table_file import Column, Rows, write_rows
+from pimsim.dram.table_file import Column, Rows, RowWriter, write_rows
 from pimsim.errors import InputError, Problem
 
 FIELDS = ("cycle", "channel", "rank", "sid", "bankgroup", "bank", "command", "row", "col", "count")
@@ -123,6 +123,11 @@ def write(path: str | Path, log: CommandLog) -> None:
     """Write a log file, compressed if its name ends in ``.gz``; with a column ``count`` only if some row needs it."""
     fields = FIELDS if (log.rows[:, COUNT] != 1).any() else FIELDS[:COUNT]
     write_rows(path, fields, [log.rows], COMMAND, log.names)
+
+
+def writer(path: str | Path, names: Sequence[str]) -> RowWriter:
+    """A writer of a log file for the ``rows`` of logs with these command names, part by part; always with a column ``count``."""
+    return RowWriter(path, FIELDS, COMMAND, names)
 
 
 def first_difference(a: CommandLog, b: CommandLog) -> int | None:

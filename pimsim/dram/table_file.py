@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
+from types import TracebackType
 from typing import IO, cast
 
 import numpy as np
@@ -185,29 +186,52 @@ def _open(path: str | Path) -> gzip.GzipFile | BufferedReader:
         raise InputError(Problem(error.strerror or str(error), file=str(path))) from None
 
 
+class RowWriter:
+    """Writes a CSV file part by part, compressed if its name ends in ``.gz``; it appears only once it is complete.
+
+    A context manager; nothing remains of a file that was left by an exception. ``size`` counts bytes before compression.
+    """
+
+    def __init__(self, path: str | Path, header: Sequence[str], word_field: int = -1, words: Sequence[str] = ()):
+        """``header`` names the columns; ``word_field`` is the one, if any, whose values are indices into ``words``."""
+        self._target = Path(path)
+        self._unfinished = self._target.with_name(f".{self._target.name}.{os.getpid()}")
+        self._header, self._word_field = header, word_field
+        self._words, self._lengths = _dictionary(words)
+        self.size = 0
+
+    def __enter__(self) -> RowWriter:
+        self._opened = _create(self._unfinished, compressed=self._target.suffix == ".gz")
+        self._file = self._opened.__enter__()
+        self._put((",".join(self._header) + "\n").encode())
+        return self
+
+    def __exit__(self, failed: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        try:
+            self._opened.__exit__(failed, error, trace)
+            if failed is None:
+                os.replace(self._unfinished, self._target)
+        finally:
+            self._unfinished.unlink(missing_ok=True)
+
+    def write(self, part: np.ndarray) -> None:
+        """Append rows: int64 [rows, at least as many columns as the header]."""
+        for begin in range(0, len(part), WRITE_ROWS):
+            rows = np.ascontiguousarray(part[begin : begin + WRITE_ROWS], np.int64)
+            out = np.empty(rows.shape[0] * (len(self._header) * 21 + self._words.shape[1]), np.uint8)
+            self._put(out[: scan.format_rows(rows, len(self._header), self._word_field, self._words, self._lengths, out)].data)
+
+    def _put(self, data: bytes | memoryview) -> None:
+        self._file.write(data)
+        self.size += len(data)
+
+
 def write_rows(path: str | Path, header: Sequence[str], parts: Iterable[np.ndarray], word_field: int = -1,
                words: Sequence[str] = ()) -> None:
-    """Write a CSV file, compressed if its name ends in ``.gz``; it appears under its name only once it is complete.
-
-    Args:
-        header: names of the columns; ``parts`` are int64 [rows, at least as many columns].
-        word_field: the column, if any, whose values are indices into ``words``.
-    """
-    target = Path(path)
-    unfinished = target.with_name(f".{target.name}.{os.getpid()}")
-    table, lengths = _dictionary(words)
-    try:
-        with _create(unfinished, compressed=target.suffix == ".gz") as file:
-            file.write((",".join(header) + "\n").encode())
-            for part in parts:
-                for begin in range(0, len(part), WRITE_ROWS):
-                    rows = np.ascontiguousarray(part[begin : begin + WRITE_ROWS], np.int64)
-                    out = np.empty(rows.shape[0] * (len(header) * 21 + table.shape[1]), np.uint8)
-                    size = scan.format_rows(rows, len(header), word_field, table, lengths, out)
-                    file.write(out[:size].data)
-        os.replace(unfinished, target)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    """Write a whole CSV file with a :class:`RowWriter`."""
+    with RowWriter(path, header, word_field, words) as writer:
+        for part in parts:
+            writer.write(part)
 
 
 @contextmanager

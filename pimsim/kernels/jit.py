@@ -36,6 +36,11 @@ if not os.environ.get("NUMBA_CACHE_DIR"):
     numba.config.CACHE_DIR = str(cache_folder())
 
 
+def is_compiled(function: str) -> bool:
+    """Whether compiled code of a kernel of this name is in the cache."""
+    return any(Path(numba.config.CACHE_DIR).rglob(f"*.{function}-*.nbi"))
+
+
 def jit(function: Callable[..., Any]) -> Any:
     """Compile ``function`` in nopython mode, cached on disk, releasing nothing and checking no bounds."""
     return numba.njit(cache=True, error_model="numpy")(function)

@@ -137,15 +137,21 @@ def _latest_in_window(book, past, w, command, bank):
 
 
 @inline
-def _check_time(book, past, command, bank, tick, line, found, place):
-    """Bus, clock edge, pairwise and sibling rules, windows. Only the rule that asks for the most is reported."""
-    what = 0
-    earliest = tick
+def enter(book, past, command, bank):
+    """Set the path to the node that the command addresses."""
+    for level in range(book.commands[command, SCOPE] + 1):
+        past.path[level] = book.node_base[level] + bank // book.node_banks[level]
+
+
+@inline
+def binding(book, past, command, bank):
+    """What holds a command back the longest: (BUS or the index of a rule, until when, tick of the earlier command).
+
+    ``past.path`` is the command's.
+    """
+    what = BUS
+    earliest = past.bus_until[book.commands[command, COMMAND_BUS]]
     before = NEVER
-    until = past.bus_until[book.commands[command, COMMAND_BUS]]
-    if until > tick:
-        what = BUS
-        earliest = until
     for r in range(book.commands[command, RULE_BEGIN], book.commands[command, RULE_END]):
         level = book.rules[r, LEVEL]
         if book.rules[r, SIBLING]:
@@ -163,6 +169,13 @@ def _check_time(book, past, command, bank, tick, line, found, place):
                 earliest = last + book.windows[w, VALUE]
                 what = book.windows[w, INDEX]
                 before = last
+    return what, earliest, before
+
+
+@inline
+def _check_time(book, past, command, bank, tick, line, found, place):
+    """Bus, clock edge, pairwise and sibling rules, windows. Only the rule that asks for the most is reported."""
+    what, earliest, before = binding(book, past, command, bank)
     if earliest > tick:
         _report(found, place, what, tick, command, bank, line, earliest, before)
     if tick % book.commands[command, PERIOD] != book.commands[command, PHASE]:
@@ -170,7 +183,8 @@ def _check_time(book, past, command, bank, tick, line, found, place):
 
 
 @inline
-def _record_time(book, past, command, bank, tick):
+def record_time(book, past, command, bank, tick):
+    """The command issues at ``tick``."""
     past.bus_until[book.commands[command, COMMAND_BUS]] = tick + book.commands[command, BUS_TICKS]
     scope = book.commands[command, SCOPE]
     for level in range(scope + 1):
@@ -246,8 +260,7 @@ def _check_refresh(book, past, tick, line, found, place):
 def _step(book, past, command, bank, row, tick, line, found, place):
     """One command: judge it, then let it happen."""
     scope = book.commands[command, SCOPE]
-    for level in range(scope + 1):
-        past.path[level] = book.node_base[level] + bank // book.node_banks[level]
+    enter(book, past, command, bank)
     _check_time(book, past, command, bank, tick, line, found, place)
     rank = bank // book.node_banks[1]
     if book.commands[command, NEEDS_CLOCK] and past.clock_until[rank] <= tick:
@@ -270,7 +283,7 @@ def _step(book, past, command, bank, row, tick, line, found, place):
             ahead = past.banks[REFRESHED, bank] - tick // book.limits[INTERVAL]
             if ahead > book.limits[POSTPONABLE]:
                 _report(found, place, AHEAD, tick, command, bank, line, -1, NEVER)
-    _record_time(book, past, command, bank, tick)
+    record_time(book, past, command, bank, tick)
 
 
 @jit

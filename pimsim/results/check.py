@@ -31,9 +31,9 @@ def check(run: Run, energy_j: dict[str, float], total_j: float) -> dict[str, boo
     memory = mapping.memory
     capacity = issued(commands.mac_all) * memory.banks * memory.lanes
     charged = package.by_channel[:, :CAUSES].sum(axis=1)
-    begins = [s[2] for s in recorder.steps]
-    ends = [s[3] for s in recorder.steps]
-    times = by_operator(recorder)
+    begins = [begin for *_, begin, _ in recorder.steps]
+    ends = [end for *_, end in recorder.steps]
+    times = by_operator(run)
     bounds = {name: work.bound_ticks for name, work in recorder.work.items()}
     serial = run.config.system.overlap == "none"
     slower = [n for n, b in bounds.items() if serial and b > times.get(n, 0)]

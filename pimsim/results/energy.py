@@ -8,8 +8,12 @@ banks. An all-bank MAC reads a column in every bank: with ``mac_energy: unit-pow
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+
 from pimsim import units
 from pimsim.asic.energy import energy_j as asic_energy_j
+from pimsim.config import SystemConfig
 from pimsim.dram.energy import CommandEnergy, command_energy
 from pimsim.dram.spec import Command, Effect
 from pimsim.errors import InputError, Problem
@@ -21,20 +25,39 @@ WRITES = frozenset({Effect.WRITE, Effect.WRITE_PRECHARGE})
 OVER_PINS = READS | WRITES | {Effect.REGISTER_WRITE, Effect.REGISTER_READ}
 
 
-def energy(run: Run) -> dict[str, float]:
-    """Joules by component; they sum to the total.
+def per_command(config: SystemConfig, timing: Mapping[str, int]) -> CommandEnergy:
+    """Joules of one command of the memory.
+
+    Args:
+        timing: clocks, as compiled.
 
     Raises:
         InputError: the part has no currents, or they contradict one another (a command with a negative energy).
     """
-    config, compiled, package = run.config, run.system.compiled, run.system.package
-    memory, pim = config.memory, config.pim
+    memory = config.memory
     currents = memory.chosen_currents
-    if currents is None or config.energy is None or pim is None or config.asic is None:
+    if currents is None or config.energy is None or config.pim is None or config.asic is None:
         raise InputError(Problem("no energy without currents, pin energy, MAC energy and the ASIC's power",
                                  "memory.currents, energy.io, pim.mac_energy, asic.power", key="memory.currents"))
-    each = command_energy(currents, dict(compiled.timing), memory.tCK / units.FS_PER_S, devices=memory.devices,
-                          formula=config.energy.formula)
+    try:
+        return command_energy(currents, dict(timing), memory.tCK / units.FS_PER_S, devices=memory.devices,
+                              formula=config.energy.formula)
+    except InputError as error:
+        variant = memory.currents_variant
+        key = "memory.currents" if variant == "default" else f"memory.currents_variants.{variant}"
+        raise InputError(replace(problem, key=key) for problem in error.problems) from None
+
+
+def energy(run: Run) -> dict[str, float]:
+    """Joules by component; they sum to the total.
+
+    Raises:
+        InputError: see :func:`per_command`.
+    """
+    config, compiled, package = run.config, run.system.compiled, run.system.package
+    memory, pim = config.memory, config.pim
+    each = per_command(config, compiled.timing)
+    assert config.energy is not None and pim is not None  # per_command refuses their absence
     parts = dict.fromkeys(("activate", "mac", "read", "write", "io", "refresh", "active_standby", "precharged_standby"), 0.0)
     counts = package.counts()
     for command in compiled.standard.commands:

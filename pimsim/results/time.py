@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
+import numpy as np
+
+from pimsim import units
 from pimsim.dram.spec import Cause
-from pimsim.sim.record import Recorder
+from pimsim.kernels.table import CAUSES
 from pimsim.sim.run import Run
 
 _OPERATOR_OF = {"k_append": "kv_append", "v_append": "kv_append"}
+CAUSE_NAMES = tuple(cause.name.lower() for cause in Cause)
 
 
-def by_operator(recorder: Recorder) -> dict[str, int]:
+def seconds(run: Run, ticks: int) -> float:
+    """Seconds of so many ticks of the memory's clock, rounded once."""
+    return ticks * run.system.compiled.tick_fs / units.FS_PER_S
+
+
+def operator_of(task: str) -> str:
+    """The operator category that a category of tasks belongs to."""
+    name = task.removesuffix("_sum")
+    return _OPERATOR_OF.get(name, name)
+
+
+def by_operator(run: Run) -> dict[str, int]:
     """Ticks by operator category: its share of the memory's and of the ASIC's work together."""
     ticks: dict[str, int] = {}
-    for task, spent in recorder.ticks.items():
-        name = task.removesuffix("_sum")
-        name = _OPERATOR_OF.get(name, name)
+    for task, spent in run.recorder.ticks.items():
+        name = operator_of(task)
         ticks[name] = ticks.get(name, 0) + spent
     return ticks
 
@@ -24,8 +38,8 @@ def by_cause(run: Run) -> dict[str, int]:
 
     Waiting for the ASIC is split from the rest; appending V, whose activations serve one element each, is a cause of its own.
     """
-    package, categories = run.system.package, run.recorder.categories
-    ticks = {cause.name.lower(): int(package.by_channel[:, cause].sum()) for cause in Cause}
+    package, categories = run.system.package, run.categories
+    ticks = {name: int(package.by_channel[:, cause].sum()) for cause, name in enumerate(CAUSE_NAMES)}
     appended = 0
     if "v_append" in categories:
         row = package.by_category[categories["v_append"]]
@@ -34,3 +48,13 @@ def by_cause(run: Run) -> dict[str, int]:
             ticks[cause.name.lower()] -= int(row[cause])
     ticks["v_append"] = appended
     return {name: spent for name, spent in ticks.items() if spent}
+
+
+def by_operator_and_cause(run: Run) -> dict[str, np.ndarray]:
+    """Ticks of all channels together, int64 [causes], by operator category; a wait counts for the operator waited with."""
+    ticks: dict[str, np.ndarray] = {}
+    for task, number in run.categories.items():
+        row = run.system.package.by_category[number, :CAUSES]
+        name = operator_of(task)
+        ticks[name] = ticks[name] + row if name in ticks else row
+    return ticks
