@@ -104,10 +104,13 @@ class PimGptFunctional:
         self.layout = PimGptLayout(mapping.memory, mapping.placement, mapping.capacity)
         self._loaded: set[tuple[int, str]] = set()
 
-    def store(self, layer: int, op: Operator, slots: range, keys: Array, values: Array) -> None:
-        """Put K and V [tokens, kv_heads, head_dim] of tokens in consecutive new ``slots`` into a cache by the geometry."""
+    def store(self, layer: int, op: Operator, slots: range, keys: Array, values: Array, *, fresh: bool = True) -> None:
+        """Put K and V [tokens, kv_heads, head_dim] of tokens in consecutive ``slots`` into a cache by the geometry.
+
+        ``fresh``: the slots are used for the first time.
+        """
         self.layout.store_keys(self.channels, layer, op, slots, keys)
-        self.layout.store_values(self.channels, layer, op, slots, values, fresh=True)
+        self.layout.store_values(self.channels, layer, op, slots, values, fresh=fresh)
 
     def run(self, block: Block, step: Step, flow: Flow, live: Collection[int] | None = None, *,
             prefer: Prefer = "memory") -> dict[int, Outcome]:

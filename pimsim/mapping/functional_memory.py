@@ -10,7 +10,8 @@ sums them (:func:`add_tree`), and the accumulator adds the columns one after the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,13 +21,9 @@ from pimsim.dram.spec import LEVELS, Effect
 from pimsim.errors import SimulationError
 from pimsim.kernels.program import LOOP
 
-Array = NDArray[np.float32]
+Array = NDArray[np.floating[Any]]
+"""binary32 unless said otherwise."""
 BF16_BYTES = 2
-
-_OPENING = {Effect.ACTIVATE}
-_CLOSING = {Effect.PRECHARGE, Effect.READ_PRECHARGE, Effect.WRITE_PRECHARGE}
-_READING = {Effect.READ, Effect.READ_PRECHARGE}
-_WRITING = {Effect.WRITE, Effect.WRITE_PRECHARGE}
 
 
 class FunctionalError(SimulationError):
@@ -60,16 +57,16 @@ class FunctionalChannel:
         self.names = compiled.command_names
         self.banks, self.rows, self.columns = organization.banks_per_channel, organization.rows, organization.columns
         self.lanes = organization.column_bytes // BF16_BYTES
-        self._actions = [(c.effect, self.banks // organization.nodes(LEVELS.index(c.scope)))
+        self._actions = [(self._action(c.effect), self.banks // organization.nodes(LEVELS.index(c.scope)))
                          for c in compiled.standard.commands]
         self._implicit_rows = implicit_rows
         self.cells: dict[int, Array] = {}
         self.open_rows = [-1] * self.banks
         self.implicit_activations = 0
         self.journal: dict[int, Array] | None = None
-        self._reset([])
+        self._reset(np.zeros((0, self.lanes), np.float32))
 
-    def _reset(self, stream: Sequence[Array]) -> None:
+    def _reset(self, stream: Array) -> None:
         self.buffer: Array = np.full((self.columns, self.lanes), np.nan, np.float32)
         self.accumulators: Array = np.zeros(self.banks, np.float32)
         self._input, self._taken = stream, 0
@@ -95,11 +92,11 @@ class FunctionalChannel:
 
     # ------------------------------------------------------------------ programs
 
-    def run(self, program: np.ndarray, stream: Sequence[Array] | Array, row: int = 0, column: int = 0) -> list[Array]:
+    def run(self, program: np.ndarray, stream: Array, row: int = 0, column: int = 0) -> list[Array]:
         """Run a program (``pimsim.kernels.program``) to its end; buffer and accumulators start empty.
 
         Args:
-            stream: the bursts that the ASIC sends, in program order, float32 [lanes] each. A NaN in a burst that is written to a
+            stream: the bursts that the ASIC sends, in program order, float32 [bursts, lanes]. A NaN in a burst that is written to a
                 bank masks its lane: the cell stays what it was.
             row, column: added to every row and column.
 
@@ -129,39 +126,78 @@ class FunctionalChannel:
                 self._command(code, bank, row_ + row, column_ + column, count)
 
     def _command(self, code: int, bank: int, row: int, column: int, count: int) -> None:
-        effect, banks = self._actions[code]
+        action, banks = self._actions[code]
         if not 0 <= bank < self.banks:
             raise FunctionalError(f"{self.names[code]}: bank {bank} of {self.banks}")
-        first = bank // banks * banks
-        if effect is Effect.COMPUTE or effect in _READING or effect in _WRITING:
-            self._ready(code, first, banks, row)
-            self._check_columns(code, column, count)
-            if effect is Effect.COMPUTE:
-                self._compute(first, banks, row, column, count)
-            elif effect in _READING:
-                self._output.extend(self.row(row)[bank, column : column + count].copy())
-            else:
-                cells, burst = self.change(row)[bank, column : column + count], self._take(code, count)
-                cells[:] = np.where(np.isnan(burst), cells, burst)
-        elif effect is Effect.REGISTER_WRITE:
-            self._check_columns(code, column, count)
-            self.buffer[column : column + count] = self._take(code, count)
-        elif effect is Effect.REGISTER_READ:
-            for _ in range(count):
-                self._output.append(self.accumulators.copy())
-                self.accumulators[first : first + banks] = 0
-        elif effect in _OPENING:
-            self._check_row(row)
-            self.open_rows[first : first + banks] = [row] * banks
-        if effect in _CLOSING:
-            self.open_rows[first : first + banks] = [-1] * banks
+        try:
+            action(bank // banks * banks, banks, row, column, count)
+        except FunctionalError as error:
+            raise FunctionalError(f"{self.names[code]}: {error}") from None
 
-    def _ready(self, code: int, first: int, banks: int, row: int) -> None:
-        """The banks have ``row`` open, or the controller opens it."""
+    def _action(self, effect: Effect) -> Callable[[int, int, int, int, int], None]:
+        """What a command with an effect does to (first bank, banks, row, column, count)."""
+        return {
+            Effect.ACTIVATE: self._activate,
+            Effect.PRECHARGE: self._precharge,
+            Effect.READ: self._read,
+            Effect.READ_PRECHARGE: self._then_precharge(self._read),
+            Effect.WRITE: self._write,
+            Effect.WRITE_PRECHARGE: self._then_precharge(self._write),
+            Effect.COMPUTE: self._compute,
+            Effect.REGISTER_WRITE: self._register_write,
+            Effect.REGISTER_READ: self._register_read,
+        }.get(effect, self._nothing)
+
+    def _then_precharge(self, action: Callable[[int, int, int, int, int], None]) -> Callable[[int, int, int, int, int], None]:
+        def both(first: int, banks: int, row: int, column: int, count: int) -> None:
+            action(first, banks, row, column, count)
+            self._precharge(first, banks, row, column, count)
+
+        return both
+
+    def _nothing(self, first: int, banks: int, row: int, column: int, count: int) -> None:
+        """A refresh, a mode, a clock: no number changes."""
+
+    def _activate(self, first: int, banks: int, row: int, column: int, count: int) -> None:
+        self._check_row(row)
+        self.open_rows[first : first + banks] = [row] * banks
+
+    def _precharge(self, first: int, banks: int, row: int, column: int, count: int) -> None:
+        self.open_rows[first : first + banks] = [-1] * banks
+
+    def _read(self, first: int, banks: int, row: int, column: int, count: int) -> None:
+        self._ready(first, banks, row, column, count)
+        self._output.extend(self.row(row)[first, column : column + count].copy())
+
+    def _write(self, first: int, banks: int, row: int, column: int, count: int) -> None:
+        self._ready(first, banks, row, column, count)
+        cells, bursts = self.change(row)[first, column : column + count], self._take(count)
+        np.copyto(cells, bursts, where=bursts == bursts)  # NaN masks
+
+    def _register_write(self, first: int, banks: int, row: int, column: int, count: int) -> None:
+        self._check_columns(column, count)
+        self.buffer[column : column + count] = self._take(count)
+
+    def _register_read(self, first: int, banks: int, row: int, column: int, count: int) -> None:
+        for _ in range(count):
+            self._output.append(self.accumulators.copy())
+            self.accumulators[first : first + banks] = 0
+
+    def _compute(self, first: int, banks: int, row: int, column: int, count: int) -> None:
+        self._ready(first, banks, row, column, count)
+        cells = self.row(row)[first : first + banks, column : column + count]
+        sums = add_tree(cells * self.buffer[column : column + count])
+        chain = np.concatenate([self.accumulators[first : first + banks, None], sums], axis=1)
+        self.accumulators[first : first + banks] = np.add.accumulate(chain, axis=1)[:, -1]
+
+    def _ready(self, first: int, banks: int, row: int, column: int, count: int) -> None:
+        """The columns exist and the banks have ``row`` open, or the controller opens it."""
+        self._check_columns(column, count)
         wanted = [row] * banks
         if self.open_rows[first : first + banks] != wanted:
             if not self._implicit_rows:
-                raise FunctionalError(f"{self.names[code]}: row {row} of bank {first} is not open")
+                raise FunctionalError(f"row {row} of bank {first} is not open")
+            self._check_row(row)
             self.implicit_activations += 1
             self.open_rows[first : first + banks] = wanted
 
@@ -169,19 +205,14 @@ class FunctionalChannel:
         if not 0 <= row < self.rows:
             raise FunctionalError(f"row {row} of {self.rows}")
 
-    def _check_columns(self, code: int, column: int, count: int) -> None:
+    def _check_columns(self, column: int, count: int) -> None:
         if column < 0 or count < 1 or column + count > self.columns:
-            raise FunctionalError(f"{self.names[code]}: columns {column} to {column + count - 1} of {self.columns}")
+            raise FunctionalError(f"columns {column} to {column + count - 1} of {self.columns}")
 
-    def _take(self, code: int, count: int) -> Array:
+    def _take(self, count: int) -> Array:
+        """The next bursts of the input stream."""
         bursts = self._input[self._taken : self._taken + count]
         if len(bursts) < count:
-            raise FunctionalError(f"{self.names[code]}: the program takes more than {len(self._input)} bursts")
+            raise FunctionalError(f"the program takes more than {len(self._input)} bursts")
         self._taken += count
-        return np.asarray(bursts, np.float32)
-
-    def _compute(self, first: int, banks: int, row: int, column: int, count: int) -> None:
-        cells = self.row(row)[first : first + banks, column : column + count]
-        sums = add_tree(cells * self.buffer[column : column + count])
-        chain = np.concatenate([self.accumulators[first : first + banks, None], sums], axis=1)
-        self.accumulators[first : first + banks] = np.add.accumulate(chain, axis=1)[:, -1]
+        return bursts

@@ -1,13 +1,8 @@
 """What a decoder's operators should give: numpy on plain matrices, knowing nothing of memories.
 
 Two yardsticks. :func:`ordered_products` sums in binary32 in the order of a MAC unit, so a program's sums must equal it to the last bit.
-:func:`exact` computes in binary64 with exact functions; :func:`bound` says how far a result may be off it:
-
-* sums: every product goes through log2(lanes) + columns binary32 roundings (Higham, Accuracy and Stability of Numerical Algorithms,
-  2nd ed., section 3.1: |error| <= ((1 + u)^k - 1) sum |w x|), every partial sum through the bf16 rounding of the pins, the adder
-  tree's and the result's;
-* exp, tanh, 1/sqrt and what is made of them: the errors that ``docs/asic.md`` measured, which hold for its default parameters on
-  numbers of order 1, and the result's rounding to bf16.
+:func:`wide_products` and :func:`exact` compute in binary64, with exact functions; how far a result may be off them is in
+``pimsim.mapping.functional_bound``.
 """
 
 from __future__ import annotations
@@ -18,26 +13,14 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from pimsim.asic.spec import AsicSpec
 from pimsim.mapping.functional_memory import Array, add_tree
 from pimsim.mapping.geometry import ceil_div
 from pimsim.model.operator import Operator
 
 Exact = NDArray[np.float64]
 
-BF16_ROUNDOFF = 2.0**-8
-FP32_ROUNDOFF = 2.0**-24
 BLOCK_ELEMENTS = 1 << 22
 """Products formed at a time."""
-
-ASIC_ERRORS: Mapping[str, Mapping[str, float]] = {
-    "gelu": {"fp32": 5.3e-7, "bf16": 2.0e-2},
-    "silu": {"fp32": 1.1e-6, "bf16": 4.1e-2},
-    "softmax": {"fp32": 5.4e-7, "bf16": 1.1e-2},
-    "layernorm": {"fp32": 1.9e-5, "bf16": 4.1e-2},
-    "rmsnorm": {"fp32": 1.4e-5, "bf16": 3.5e-2},
-}
-"""Largest absolute error by datapath before the result is rounded to bf16 (docs/asic.md, measured errors)."""
 
 
 def ordered_products(matrix: Array, vector: Array, lanes: int, chunk: int) -> Array:
@@ -62,32 +45,16 @@ def ordered_products(matrix: Array, vector: Array, lanes: int, chunk: int) -> Ar
     return sums
 
 
-def sum_bound(magnitude: Exact, length: int, lanes: int, chunk: int) -> Exact:
-    """How far binary32 sums of ``length`` products may be off, ``magnitude`` being the sum of their absolute values."""
-    roundings = math.ceil(math.log2(lanes)) + ceil_div(min(length, chunk), lanes)
-    return growth(FP32_ROUNDOFF, roundings) * magnitude
-
-
-def collected_bound(spec: AsicSpec, partial: Array, bias: Array | None, error: Exact) -> Exact:
-    """How far bf16 results may be off that the ASIC makes of ``partial`` sums [..., chunks], themselves off by ``error`` [...].
-
-    Roundings: the pins' to bf16, one a level of the adder tree in the datapath's format, the result's, the bias's.
-    """
-    chunks = partial.shape[-1]
-    levels = math.ceil(math.log2(chunks))
-    bf16 = 1 + (chunks > 1 and spec.datapath == "fp32") + (bias is not None)
-    fp32 = 0 if spec.datapath == "bf16" else levels + (bias is not None)
-    bf16 += levels if spec.datapath == "bf16" else 0
-    grown = (1 + BF16_ROUNDOFF) ** bf16 * (1 + FP32_ROUNDOFF) ** fp32 - 1
-    magnitude = np.abs(partial).sum(axis=-1, dtype=np.float64)
-    if bias is not None:
-        magnitude = magnitude + np.abs(bias)
-    return grown * magnitude + (1 + grown) * error
-
-
-def growth(roundoff: float, roundings: int) -> float:
-    """(1 + roundoff)^roundings - 1."""
-    return float(np.expm1(roundings * np.log1p(roundoff)))
+def wide_products(matrix: Array, vector: Array) -> tuple[Exact, Exact]:
+    """``matrix`` [outputs, n] times ``vector`` [n] in binary64, and the sums of the products' absolute values: [outputs] each."""
+    step = max(BLOCK_ELEMENTS // max(len(vector), 1), 1)
+    wide = vector.astype(np.float64)
+    result, magnitude = np.empty(len(matrix)), np.empty(len(matrix))
+    for first in range(0, len(matrix), step):
+        block = matrix[first : first + step].astype(np.float64)
+        result[first : first + step] = block @ wide
+        magnitude[first : first + step] = np.abs(block) @ np.abs(wide)
+    return result, magnitude
 
 
 # ---------------------------------------------------------------------- operators of the ASIC, in binary64
@@ -140,23 +107,3 @@ def exact(op: Operator, operands: tuple[Array, ...]) -> Exact:
     """What an operator of the ASIC should give, in binary64. Shapes as in :func:`pimsim.asic.arithmetic.evaluate`."""
     wide = [x.astype(np.float64) for x in operands]
     return _softmax(wide[0], softmax_scale(op)) if op.kind == "softmax" else _EXACT[op.kind](*wide)
-
-
-def bound(op: Operator, spec: AsicSpec, operands: tuple[Array, ...], wanted: Exact) -> Exact:
-    """How far the ASIC's result of an operator may be off :func:`exact`, element by element.
-
-    Results of a bf16 datapath are bf16 already; those of an fp32 datapath are rounded once more.
-    """
-    primitive = BF16_ROUNDOFF if spec.datapath == "bf16" else FP32_ROUNDOFF
-    size = np.abs(wanted)
-    if op.kind in ("geglu", "swiglu"):
-        raw = ASIC_ERRORS["gelu" if op.kind == "geglu" else "silu"][spec.datapath] * np.abs(operands[1])
-        raw = raw + primitive * (size + raw)
-    elif op.kind == "rotary":
-        x, y, cos, sin = (np.abs(v).astype(np.float64) for v in operands)
-        raw = growth(primitive, 2) * np.stack([x * cos + y * sin, y * cos + x * sin])
-    elif op.kind in ASIC_ERRORS:
-        raw = np.full_like(size, ASIC_ERRORS[op.kind][spec.datapath])
-    else:
-        raw = (0 if op.kind == "relu" else primitive) * size
-    return raw if spec.datapath == "bf16" else raw + BF16_ROUNDOFF * (size + raw)
