@@ -86,7 +86,8 @@ class Command:
         cycles: ticks of the command bus it takes (clocks, where a standard does not count in half clocks). Constraints
             count from its *first*.
         latency: expression in timing names: issue to completion (last data beat), in clocks.
-        opener, closer: for a command that needs a row: the commands that open it and close a wrong one.
+        opener, closer: for a command that needs a row: the commands that open it and close a wrong one. An opener may have
+            an opener: LPDDR5's reads need ACT2, which needs ACT1.
         row_buffer: which of a bank's row buffers it uses (1 is NeuPIMs' second, for PIM).
         activations: how many bank activations it stands for in an activation window and in the energy.
         align: (period, phase) in ticks: it may issue only when ``tick % period == phase``.
