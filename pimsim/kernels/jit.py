@@ -1,11 +1,13 @@
 """``@jit``: numba with an on-disk cache that cannot go stale.
 
 numba does not invalidate a cached function when a function that it *calls* has changed in another file (numba issue 1833).
-The cache folder is therefore named by a hash of all kernel sources and of numba's version: other sources, other folder.
+A kernel's cache folder is therefore named by a hash of its own file, of all kernel files that it imports, directly or not, and
+of numba's version: other sources, other folder.
 """
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import os
 from collections.abc import Callable
@@ -17,35 +19,69 @@ import numba
 import platformdirs
 
 
+_FOLDER = Path(__file__).parent
+_PACKAGE = __name__.rsplit(".", 1)[0]
+
+
 @cache
 def kernel_hash() -> str:
     """Twelve hex digits that change with any kernel source and with numba's version."""
+    return _digest(sorted(_FOLDER.glob("*.py")))
+
+
+@cache
+def _source_hash(file: Path) -> str:
+    """Twelve hex digits that change with a kernel file or any kernel file that it imports."""
+    files, todo = set(), [file]
+    while todo:
+        source = todo.pop()
+        if source not in files and source.is_file():
+            files.add(source)
+            todo.extend(_imported(source))
+    return _digest(sorted(files))
+
+
+def _imported(file: Path) -> list[Path]:
+    """The kernel files that a file imports."""
+    found = []
+    for node in ast.walk(ast.parse(file.read_bytes())):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith(_PACKAGE):
+            module = node.module.removeprefix(_PACKAGE).lstrip(".")
+            names = [module] if module else [alias.name for alias in node.names]
+            found += [_FOLDER / f"{name}.py" for name in names]
+    return found
+
+
+def _digest(files: list[Path]) -> str:
     digest = hashlib.sha256(numba.__version__.encode())
-    for source in sorted(Path(__file__).parent.glob("*.py")):
+    for source in files:
         digest.update(source.name.encode() + b"\0" + source.read_bytes())
     return digest.hexdigest()[:12]
 
 
 def cache_folder() -> Path:
     """Where compiled kernels are kept: below ``PIMSIM_CACHE_DIR`` or the user's cache folder."""
-    base = os.environ.get("PIMSIM_CACHE_DIR") or platformdirs.user_cache_dir("pimsim")
-    return Path(base) / "kernels" / kernel_hash()
-
-
-if not os.environ.get("NUMBA_CACHE_DIR"):
-    numba.config.CACHE_DIR = str(cache_folder())
+    return Path(os.environ.get("PIMSIM_CACHE_DIR") or platformdirs.user_cache_dir("pimsim")) / "kernels"
 
 
 def is_compiled(function: str) -> bool:
-    """Whether compiled code of a kernel of this name is in the cache."""
-    return any(Path(numba.config.CACHE_DIR).rglob(f"*.{function}-*.nbi"))
+    """Whether compiled code of a kernel of this name, from the present sources, is in the cache."""
+    return any(path.parent.parent.name == _source_hash(_FOLDER / f"{path.name.split('.')[0]}.py")
+               for path in cache_folder().rglob(f"*.{function}-*.nbi"))
+
+
+def _compile(function: Callable[..., Any], **options: Any) -> Any:
+    if not os.environ.get("NUMBA_CACHE_DIR"):
+        # numba reads the folder when it decorates, so every file can have its own
+        numba.config.CACHE_DIR = str(cache_folder() / _source_hash(Path(function.__code__.co_filename)))
+    return numba.njit(cache=True, error_model="numpy", **options)(function)
 
 
 def jit(function: Callable[..., Any]) -> Any:
-    """Compile ``function`` in nopython mode, cached on disk, releasing nothing and checking no bounds."""
-    return numba.njit(cache=True, error_model="numpy")(function)
+    """Compile ``function`` in nopython mode, cached on disk, checking no bounds."""
+    return _compile(function)
 
 
 def inline(function: Callable[..., Any]) -> Any:
     """A small helper of kernels, inlined by LLVM where it is called (a table is too large to be passed on)."""
-    return numba.njit(cache=True, error_model="numpy", forceinline=True)(function)
+    return _compile(function, forceinline=True)
