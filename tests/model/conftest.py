@@ -1,19 +1,8 @@
-"""Tables and small models that the tests of pimsim.model share."""
+"""Small models that the tests of pimsim.model share."""
 
 from __future__ import annotations
 
-import csv
-from pathlib import Path
-
 from pimsim.model.architecture import Architecture
-
-HERE = Path(__file__).parent
-
-
-def table(name: str) -> list[dict[str, str]]:
-    """Rows of a CSV beside this file; lines that begin with # say where it comes from."""
-    with (HERE / name).open() as file:
-        return list(csv.DictReader(line for line in file if not line.startswith("#")))
 
 
 def tiny(**changes: object) -> Architecture:

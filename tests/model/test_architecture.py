@@ -6,12 +6,13 @@ import pytest
 
 from pimsim import assets
 from pimsim.model.importer import load_architecture
+from pimsim.validate.reference import table
 
-from .conftest import table, tiny, tiny_llama, tiny_mla, tiny_moe
+from .conftest import tiny, tiny_llama, tiny_mla, tiny_moe
 
-SHAPES = {row["model"]: row for row in table("shapes.csv")}
-TOTALS = {row["model"]: int(row["parameters"]) for row in table("totals.csv")}
-EXPERTS = [  # total and active parameters in billions, KV KiB a token: papers and model cards, as in shapes.csv
+SHAPES = {row["model"]: row for row in table("model_shapes")}
+TOTALS = {row["model"]: int(row["parameters"]) for row in table("model_totals")}
+EXPERTS = [  # total and active parameters in billions, KV KiB a token: papers and model cards, as in model_shapes.csv
     ("mixtral-8x7b", 46.7, 12.9, 128), ("mixtral-8x22b", 140.6, 39.2, 224), ("qwen3-30b-a3b", 30.5, 3.35, 96),
 ]  # fmt: skip
 
