@@ -90,7 +90,8 @@ def run(
     built = _build(config, used, lowered, trace, fast_forward=fast_forward, fold=fold)
     with ExitStack() as files:
         views = _Views(asked, config, built, near, files, notify, len(window))
-        finished = simulate(config, lowered, workload=used, system=built, logged=window, observers=views.observers, progress=progress)
+        finished = _placed(lambda: simulate(config, lowered, workload=used, system=built, logged=window, observers=views.observers,
+                                            progress=progress), config, used, trace)  # fmt: skip
         result = Result.of(finished, views.finish())
         if asked.out is not None:
             folder.write(result, asked.out)

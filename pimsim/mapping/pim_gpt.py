@@ -129,7 +129,7 @@ class PimGptMapping:
                             at = (block.first_layer + r, name)
                             rows[at] = max(rows.get(at, 0), need)
         if problems:
-            raise InputError(problems.values())
+            raise InputError(dict.fromkeys(problems.values()))
         return rows, capacity
 
     # ------------------------------------------------------------------ operators to tasks
@@ -434,7 +434,7 @@ def _unsupported(memory: Memory, op: Operator) -> Problem | None:
     """What keeps this mapping from running an operator, if anything does."""
     where = f"operator '{op.name}' ({op.kind})"
     if op.batch != 1:
-        return Problem(f"{where}: batch {op.batch}", "mapping pim-gpt runs one sequence at a time", key="workload.batch")
+        return Problem(f"a batch of {op.batch}", "mapping pim-gpt runs one sequence at a time", key="workload.batch")
     if op.kind in ("kv_append", "score", "attend"):
         columns = ceil_div(op.head_dim, memory.lanes)
         if columns > memory.columns:

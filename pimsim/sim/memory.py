@@ -38,7 +38,7 @@ def compile_memory(memory: MemoryConfig, controller: ControllerConfig, pim: PimC
     timing = dict(memory.timing_cycles)
     if memory.command_set is not None:
         commands = command_set(memory.command_set)
-        spec = commands.on(spec)
+        spec = _sized(commands.on(spec), memory)
         if pim is not None:
             spec = _with_activation(spec, commands, pim)
             timing = complete_timing(spec, timing)
@@ -53,6 +53,15 @@ def _mac_clocks(memory: MemoryConfig, pim: PimConfig) -> int:
     if pim.clock is None:
         return steps
     return ceil_div(steps * units.FS_PER_S, pim.clock * memory.tCK)
+
+
+def _sized(spec: Standard, memory: MemoryConfig) -> Standard:
+    """``spec`` with commands that open several banks standing for as many activations as this memory has such banks."""
+    banks = {"channel": memory.ranks * memory.sids * memory.banks, "rank": memory.sids * memory.banks, "sid": memory.banks,
+             "bankgroup": memory.banks // memory.bankgroups, "bank": 1}  # fmt: skip
+    return replace(spec, commands=tuple(
+        replace(c, activations=banks[c.scope]) if c.effect is Effect.ACTIVATE and c.scope != "bank" else c
+        for c in spec.commands))  # fmt: skip
 
 
 def _with_activation(spec: Standard, commands: CommandSet, pim: PimConfig) -> Standard:

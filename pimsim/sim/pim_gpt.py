@@ -14,6 +14,9 @@ from pimsim.mapping.pim_gpt import Commands, Pace, PimGptMapping, place
 from pimsim.model.trace import Trace
 from pimsim.sim.memory import BF16_BYTES, compile_memory, pim_command_set
 
+FAW_BANKS = 4
+"""Activations that tFAW allows (JESD250: four-bank activation window)."""
+
 
 @dataclass(frozen=True)
 class PimGptSystem:
@@ -42,6 +45,9 @@ def build(config: SystemConfig, trace: Trace, options: Options) -> PimGptSystem:
     if config.controller.refresh == "per-bank":
         problems.append(Problem("all-bank PIM commands cannot run beside per-bank refresh", "all-bank or none",
                                 key="controller.refresh"))
+    if pim is not None and pim.all_bank_act == "faw" and memory.banks // memory.bankgroups > FAW_BANKS:
+        problems.append(Problem(f"a bank group of {memory.banks // memory.bankgroups} banks cannot be opened at once under tFAW",
+                                f"at most {FAW_BANKS} banks a group, or pim.all_bank_act: single", key="memory.bankgroups"))
     if pim is not None and pim.global_buffer < memory.row_bytes:
         problems.append(Problem(f"a buffer of {pim.global_buffer} B is smaller than a row of {memory.row_bytes} B",
                                 "mapping pim-gpt fills it with one row's operands", key="pim.global_buffer"))
