@@ -48,7 +48,8 @@ class Part:
         if self.layer < 0:
             return self.first
         rest = [layer for layer in self.layers if layer != self.layer]
-        same = f", the same programs as of layers {_ranges(rest)} on rows of its own" if rest else ""
+        layers = f"layer{'s' if len(rest) > 1 else ''} {_ranges(rest)}"
+        same = f", the same programs as of {layers} on rows of its own" if rest else ""
         return f"layer {self.layer}{same}"
 
 
