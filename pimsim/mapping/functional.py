@@ -302,8 +302,9 @@ class _BlockRun:
     def _complete(self, index: int) -> None:
         outcome, op = self.outcomes[index], self.block.operators[index]
         if op.kind == "kv_append":
-            if not outcome.operands:
-                raise FunctionalError("nothing was appended")
+            missing = [name for name in ("k_append", "v_append") if not self.seen[index, name]]
+            if missing:
+                raise FunctionalError(f"no {' and no '.join(missing)}")
             self.flow.values[index] = outcome.value
             return
         if op.kind in OPERATIONS:
@@ -312,7 +313,7 @@ class _BlockRun:
             return
         if outcome.sums is None:
             raise FunctionalError("no channel has computed it")
-        missing = int(np.isnan(outcome.sums).sum())
-        if missing:
-            raise FunctionalError(f"{missing} of {outcome.sums.size} sums depend on cells or operands that were never written")
+        unknown = int(np.isnan(outcome.sums).sum())
+        if unknown:
+            raise FunctionalError(f"{unknown} of {outcome.sums.size} sums depend on cells or operands that were never written")
         outcome.value = self.flow.put_out(index, self.system.collect(self.flow.layer, op, outcome.sums))

@@ -173,9 +173,15 @@ def test_a_product_that_only_the_asic_works_on_is_a_fault():
     assert replaced(machine, Task(0, "w", duration=1)).run()[0].fault == "no channel has computed it"
 
 
-def test_an_append_without_programs_is_a_fault():
+def test_an_append_of_nothing_is_a_fault():
     machine = Machine.of(trace_of([(1, attention_block(1, 2, 2, 8))]), config(2, 4, SMALL))
-    assert replaced(machine, Task(0, "k_append", duration=1)).run(live=[0])[0].fault == "nothing was appended"
+    assert replaced(machine, Task(0, "kv_append", duration=1)).run(live=[0])[0].fault == "no k_append and no v_append"
+
+
+def test_an_append_of_keys_alone_is_a_fault():
+    machine = Machine.of(trace_of([(1, attention_block(1, 2, 2, 8))]), config(2, 4, SMALL))
+    run = replaced(machine, *(task for task in tasks_of(machine) if task.category != "v_append")).run()
+    assert run[0].fault == "no v_append" and "never written" in run[3].fault
 
 
 def test_a_task_that_forgets_a_channel_is_a_fault():

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from model.conftest import tiny, tiny_llama, tiny_mla
 
 from pimsim.errors import InputError
 from pimsim.mapping.functional_flow import Flow, Numbers
@@ -10,7 +11,6 @@ from pimsim.model.graph import INPUT, Graph, Heads
 from pimsim.model.layer import layer_graph
 from pimsim.model.trace import Block
 
-from model.conftest import tiny, tiny_llama, tiny_mla
 from .conftest import BF16, attention_block, block_of
 
 

@@ -165,9 +165,13 @@ def test_every_wrong_task_fails(name, index, monkeypatch):
         for other in changed_tasks(task):
             if other.programs == task.programs and (other.row, other.column) == (task.row, task.column):
                 continue  # channels that do the same
-            tasks = TaskList(2, True, [*layer.tasks[:number], other, *layer.tasks[number + 1 :]])
-            monkeypatch.setattr(layer.machine.mapping, "tasks", lambda *a, tasks=tasks: tasks)
-            assert not layer.good(index), other
-            monkeypatch.undo()
+            with monkeypatch.context() as patch:
+                tasks = TaskList(2, True, [*layer.tasks[:number], other, *layer.tasks[number + 1 :]])
+                patch.setattr(layer.machine.mapping, "tasks", lambda *a, tasks=tasks: tasks)
+                assert not layer.good(index), other
             tried += 1
+        with monkeypatch.context() as patch:
+            tasks = TaskList(2, True, [*layer.tasks[:number], *layer.tasks[number + 1 :]])
+            patch.setattr(layer.machine.mapping, "tasks", lambda *a, tasks=tasks: tasks)
+            assert not layer.good(index), "dropped"
     assert tried >= 3
