@@ -13,7 +13,7 @@ from pimsim.cli.option import emit_json, json_option, set_option
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from pimsim.mapping.functional_check import Check
+    from pimsim.mapping.functional.check import Check
     from pimsim.sim.verify import Verification
 
 SHOWN = 20

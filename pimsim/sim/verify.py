@@ -1,7 +1,7 @@
 """Does the mapping compute? Runs the programs that are timed on real numbers and compares with numpy, operator by operator.
 
 A mapping takes part by registering a function in :data:`COMPANIONS`: it runs a trace's programs in its own functional mode and
-finds a :class:`~pimsim.mapping.functional_check.Check` for every operator that it ran.
+finds a :class:`~pimsim.mapping.functional.check.Check` for every operator that it ran.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 from pimsim.config import SystemConfig, WorkloadConfig
 from pimsim.errors import InputError, Problem, nearest
-from pimsim.mapping.functional_check import Check, Findings
+from pimsim.mapping.functional.check import Check, Findings
 from pimsim.model.lowering import lower_workload
 from pimsim.model.trace import Trace
 from pimsim.sim import verify_pim_gpt

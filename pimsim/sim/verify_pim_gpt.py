@@ -15,10 +15,10 @@ import numpy as np
 
 from pimsim.config import SystemConfig
 from pimsim.devices.package import Options
-from pimsim.mapping.functional import PimGptFunctional, attended_tokens
-from pimsim.mapping.functional_check import Check, Findings, Place, Stored, checks, layer_check
-from pimsim.mapping.functional_flow import Flow, Numbers
-from pimsim.mapping.functional_memory import Array
+from pimsim.mapping.functional.check import Check, Findings, Place, Stored, checks, layer_check
+from pimsim.mapping.functional.execution import PimGptFunctional, attended_tokens
+from pimsim.mapping.functional.flow import Flow, Numbers
+from pimsim.mapping.functional.memory import Array
 from pimsim.mapping.geometry import cache_slot
 from pimsim.model.operator import KINDS, Operator
 from pimsim.model.trace import Block, Step, Trace

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pimsim.kernels.program import LOOP
-from pimsim.mapping.functional_memory import FunctionalChannel, FunctionalError, add_tree
+from pimsim.mapping.functional.memory import FunctionalChannel, FunctionalError, add_tree
 from pimsim.mapping.program import ProgramBuilder
 
 from .conftest import compiled

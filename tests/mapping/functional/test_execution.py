@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pimsim.asic.arithmetic import to_bf16
-from pimsim.mapping.functional import execution_order
-from pimsim.mapping.functional_memory import FunctionalError
+from pimsim.mapping.functional.execution import execution_order
+from pimsim.mapping.functional.memory import FunctionalError
 from pimsim.mapping.task import Task, TaskList
 from pimsim.model.graph import INPUT, Graph
 

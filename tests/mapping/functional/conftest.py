@@ -9,9 +9,9 @@ from functools import cache
 from pimsim.config import SystemConfig, load_system
 from pimsim.devices.package import Options
 from pimsim.dram.compile import Compiled
-from pimsim.mapping.functional import Outcome, PimGptFunctional
-from pimsim.mapping.functional_check import Check, Place, Stored, checks
-from pimsim.mapping.functional_flow import Flow, Numbers
+from pimsim.mapping.functional.check import Check, Place, Stored, checks
+from pimsim.mapping.functional.execution import Outcome, PimGptFunctional
+from pimsim.mapping.functional.flow import Flow, Numbers
 from pimsim.mapping.pim_gpt import PimGptMapping
 from pimsim.model.graph import INPUT, Formats, Graph, Heads
 from pimsim.model.operator import Operator

@@ -13,7 +13,7 @@ import pytest
 from model.conftest import tiny
 
 from pimsim.kernels.program import BANK, COLUMN, COUNT, LOOP, OP, ROW
-from pimsim.mapping.functional_check import Stored
+from pimsim.mapping.functional.check import Stored
 from pimsim.mapping.task import Task, TaskList
 from pimsim.model.graph import INPUT, Graph
 from pimsim.model.layer import layer_graph

@@ -5,8 +5,8 @@ import pytest
 from model.conftest import tiny, tiny_llama, tiny_mla
 
 from pimsim.errors import InputError
-from pimsim.mapping.functional_flow import Flow, Numbers
-from pimsim.mapping.functional_memory import FunctionalError
+from pimsim.mapping.functional.flow import Flow, Numbers
+from pimsim.mapping.functional.memory import FunctionalError
 from pimsim.model.graph import INPUT, Graph, Heads
 from pimsim.model.layer import layer_graph
 from pimsim.model.trace import Block

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pimsim.mapping import functional_reference
-from pimsim.mapping.functional_reference import exact, ordered_products, softmax_scale, wide_products
+from pimsim.mapping.functional import reference
+from pimsim.mapping.functional.reference import exact, ordered_products, softmax_scale, wide_products
 from pimsim.model.graph import INPUT, Graph
 
 from .conftest import BF16, attention_block, block_of
@@ -49,7 +49,7 @@ def test_order_shows_in_the_result():
 def test_blocks_change_nothing(monkeypatch):
     matrix, vector = random(0, 50, 40), random(1, 40)
     whole = ordered_products(matrix, vector, 16, 32), wide_products(matrix, vector)[0]
-    monkeypatch.setattr(functional_reference, "BLOCK_ELEMENTS", 100)
+    monkeypatch.setattr(reference, "BLOCK_ELEMENTS", 100)
     np.testing.assert_array_equal(ordered_products(matrix, vector, 16, 32), whole[0])
     np.testing.assert_allclose(wide_products(matrix, vector)[0], whole[1], atol=1e-14)
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pimsim.mapping.functional_check import Check, Stored, errors
+from pimsim.mapping.functional.check import Check, Stored, errors
 
 from .conftest import Machine, attention_block, config, matvec_block, trace_of
 

@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 
 from pimsim.asic.arithmetic import evaluate, to_bf16
 from pimsim.asic.spec import AsicSpec
-from pimsim.mapping.functional_bound import ABSOLUTE, RELATIVE, bound, collected_bound, growth, sum_bound
-from pimsim.mapping.functional_reference import exact, ordered_products, softmax_scale, wide_products
+from pimsim.mapping.functional.bound import ABSOLUTE, RELATIVE, bound, collected_bound, growth, sum_bound
+from pimsim.mapping.functional.reference import exact, ordered_products, softmax_scale, wide_products
 from pimsim.model.graph import INPUT, Graph, Heads
 from pimsim.model.operator import Operator
 
 from .conftest import BF16, block_of
 
-DOC = Path(__file__).parents[2] / "docs" / "asic.md"
+DOC = Path(__file__).parents[3] / "docs" / "asic.md"
 DATAPATHS = ("bf16", "fp32")
 
 

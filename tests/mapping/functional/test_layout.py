@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pimsim.mapping.functional_layout import PimGptLayout, Shadow, padded
-from pimsim.mapping.functional_memory import FunctionalChannel, FunctionalError
+from pimsim.mapping.functional.layout import PimGptLayout, Shadow, padded
+from pimsim.mapping.functional.memory import FunctionalChannel, FunctionalError
 from pimsim.mapping.geometry import Memory, cache_slot
 from pimsim.mapping.placement import Placement, Region
 

@@ -1,0 +1,257 @@
+"""Where PIM-GPT's tensors lie, element by element, and which bursts its ASIC sends and gets.
+
+All of it follows from the geometry (``pimsim.mapping.geometry``) and the placement. ``pimsim.mapping.functional`` says what the streams
+look like.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from pimsim.mapping.functional.memory import Array, FunctionalChannel, FunctionalError
+from pimsim.mapping.geometry import Keys, Memory, Values, Weights, ceil_div
+from pimsim.mapping.placement import Placement
+from pimsim.model.operator import Operator
+
+NO_BURSTS: Array = np.zeros((0, 0), np.float32)
+
+
+class Cells(Protocol):
+    """Rows of a channel that can be written to."""
+
+    def change(self, row: int) -> Array:
+        """Cells of a row of all banks [banks, columns, lanes]."""
+
+
+class Shadow:
+    """A channel as it was before an append, to write what the append should have written."""
+
+    def __init__(self, channel: FunctionalChannel, before: dict[int, Array]):
+        """``before``: the rows that have changed since, as they were."""
+        self._channel, self._before = channel, before
+        self._rows: dict[int, Array] = {}
+
+    def change(self, row: int) -> Array:
+        """Cells of a row, a copy of what was in them."""
+        if row not in self._rows:
+            self._rows[row] = self._before.get(row, self._channel.row(row)).copy()
+        return self._rows[row]
+
+    def wrong_cells(self) -> int:
+        """Cells in which the channel differs from this."""
+        rows = self._before | self._rows
+        return sum(int(np.sum(~_same(self._channel.row(row), cells))) for row, cells in rows.items())
+
+
+def _same(a: Array, b: Array) -> np.ndarray:
+    return (a == b) | (np.isnan(a) & np.isnan(b))
+
+
+def padded(vectors: Array, columns: int, lanes: int) -> Array:
+    """Bursts of vectors [n, elements], zeros behind each up to ``columns`` columns: float32 [n, columns, lanes]."""
+    bursts = np.zeros((len(vectors), columns * lanes), np.float32)
+    bursts[:, : vectors.shape[1]] = vectors
+    return bursts.reshape(len(vectors), columns, lanes)
+
+
+@dataclass(frozen=True)
+class PimGptLayout:
+    """Places and streams of the tensors of one system."""
+
+    memory: Memory
+    placement: Placement
+    capacity: int
+
+    # ------------------------------------------------------------------ tensors into banks
+
+    def load_matrix(self, channels: Sequence[Cells], layer: int, name: str, matrix: Array) -> None:
+        """Put a matrix [outputs, inputs] into the banks, zeros behind its inputs up to a whole column."""
+        m, (outputs, inputs) = self.memory, matrix.shape
+        weights = Weights(m, outputs, inputs)
+        base = self.placement.row(layer, name)
+        for chunk, columns in enumerate(weights.chunk_columns):
+            part = matrix[:, chunk * m.row_elements : (chunk + 1) * m.row_elements]
+            bursts = padded(part, columns, m.lanes)
+            for unit in range(0, outputs, m.banks):  # banks of a channel in one slot
+                slot, channel = divmod(unit // m.banks, m.channels)
+                here = bursts[unit : unit + m.banks]
+                channels[channel].change(base + chunk * weights.slots + slot)[: len(here), :columns] = here
+
+    def load_tables(self, channels: Sequence[Cells], layer: int, name: str, rows: Array) -> None:
+        """Put the rows of embedding tables [parts, elements] into banks of the first channel, one part a bank."""
+        m, base = self.memory, self.placement.row(layer, name)
+        for part, elements in enumerate(rows):
+            for number in range(ceil_div(len(elements), m.row_elements)):
+                piece = elements[number * m.row_elements : (number + 1) * m.row_elements]
+                columns = ceil_div(len(piece), m.lanes)
+                channels[0].change(base + number)[part % m.banks, :columns] = padded(piece[None], columns, m.lanes)[0]
+
+    def store_keys(self, channels: Sequence[Cells], layer: int, op: Operator, slots: range, keys: Array) -> None:
+        """Put the keys [tokens, kv_heads, head_dim] of consecutive slots into a K cache."""
+        cache, base = self.keys(op), self.placement.row(layer, "kv_append.k")
+        for slot, vectors in zip(slots, keys, strict=True):
+            channel, bank, group = cache.bank(slot)
+            bursts = padded(vectors, cache.head_columns, self.memory.lanes)
+            first = 0
+            for chunk, heads in enumerate(cache.chunk_heads):
+                columns = heads * cache.head_columns
+                here = bursts[first : first + heads].reshape(columns, -1)
+                channels[channel].change(base + chunk * cache.groups + group)[bank, :columns] = here
+                first += heads
+
+    def store_values(self, channels: Sequence[Cells], layer: int, op: Operator, slots: range, values: Array, *,
+                     fresh: bool) -> None:
+        """Put the values [tokens, kv_heads, head_dim] of consecutive slots into a V cache.
+
+        ``fresh``: the slots are used for the first time; the first of a column clears those behind it.
+        """
+        m, cache, base = self.memory, self.values(op), self.placement.row(layer, "kv_append.v")
+        for chunk in range(slots.start // m.row_elements, ceil_div(slots.stop, m.row_elements)):
+            offset = chunk * m.row_elements
+            begin, end = max(slots.start - offset, 0), min(slots.stop - offset, m.row_elements)
+            first = offset + begin - slots.start
+            clear = slice(ceil_div(begin, m.lanes) * m.lanes, ceil_div(end, m.lanes) * m.lanes if fresh else 0)
+            for head in range(op.kv_heads):
+                head_slot, channel = divmod(head, m.channels)
+                for sub in range(cache.subs):
+                    dims = values[first : first + end - begin, head, sub * m.banks : (sub + 1) * m.banks].T
+                    cells = channels[channel].change(base + cache.row(head_slot, sub, chunk))
+                    elements = cells[: len(dims)].reshape(len(dims), -1)
+                    elements[:, clear] = 0
+                    elements[:, begin:end] = dims
+
+    # ------------------------------------------------------------------ appends
+
+    def key_streams(self, op: Operator, slot: int, keys: Array) -> list[Array]:
+        """Bursts for each channel that append keys [kv_heads, head_dim] at a slot."""
+        cache = self.keys(op)
+        streams = [NO_BURSTS] * self.memory.channels
+        streams[cache.bank(slot)[0]] = padded(keys, cache.head_columns, self.memory.lanes).reshape(-1, self.memory.lanes)
+        return streams
+
+    def value_streams(self, op: Operator, slot: int, values: Array, *, fresh: bool) -> list[Array]:
+        """Bursts for each channel that append values [kv_heads, head_dim] at a slot; NaN masks a lane."""
+        lanes, lane = self.memory.lanes, slot % self.memory.lanes
+        streams: list[Array] = []
+        for channel in range(self.memory.channels):
+            own = values[channel :: self.memory.channels].reshape(-1)
+            bursts = np.full((len(own), lanes), 0 if fresh and lane == 0 else np.nan, np.float32)
+            bursts[:, lane] = own
+            streams.append(bursts)
+        return streams
+
+    # ------------------------------------------------------------------ products
+
+    def keys(self, op: Operator) -> Keys:
+        """The K cache that an operator works on."""
+        return Keys(self.memory, op.kv_heads, op.head_dim, self.capacity)
+
+    def values(self, op: Operator) -> Values:
+        """The V cache that an operator works on."""
+        return Values(self.memory, op.kv_heads, op.head_dim, self.capacity)
+
+    def head_slots(self, op: Operator) -> int:
+        """Key-value heads of the fullest channel."""
+        return self.values(op).channel_heads(0)
+
+    def sums_shape(self, op: Operator) -> tuple[int, int]:
+        """Shape of what an operator gets back from the banks."""
+        if op.kind == "matvec":
+            return op.rows, len(Weights(self.memory, op.rows, op.cols).chunk_columns)
+        if op.kind == "score":
+            return op.heads, op.context
+        if op.kind == "attend":
+            return op.rows, len(self.values(op).chunk_columns(op.context))
+        return op.cols, op.rows  # embed
+
+    def streams(self, op: Operator, operands: tuple[Array, ...], slots: range) -> list[Array]:
+        """Bursts for each channel; ``slots``: the head slots that an attend is for."""
+        m = self.memory
+        if op.kind == "embed":
+            return [NO_BURSTS] * m.channels
+        if op.kind == "matvec":
+            weights = Weights(m, op.rows, op.cols)
+            stream = padded(operands[0][None], sum(weights.chunk_columns), m.lanes)[0]
+            return [stream if weights.channel_slots(c) else NO_BURSTS for c in range(m.channels)]
+        if op.kind == "score":
+            stream = self._query_stream(op, operands[0])
+            return [stream if self.keys(op).channel_groups(c, op.context) else NO_BURSTS for c in range(m.channels)]
+        share = op.heads // op.kv_heads
+        columns = sum(self.values(op).chunk_columns(op.context))
+        bursts = padded(operands[0], columns, m.lanes).reshape(op.kv_heads, share * columns, m.lanes)
+        return [np.concatenate([NO_BURSTS.reshape(0, m.lanes), *(bursts[h] for h in self._heads(op, c, slots))])
+                for c in range(m.channels)]
+
+    def _query_stream(self, op: Operator, queries: Array) -> Array:
+        cache, share = self.keys(op), op.heads // op.kv_heads
+        bursts = padded(queries, cache.head_columns, self.memory.lanes)
+        order: list[int] = []
+        first = 0
+        for heads in cache.chunk_heads:
+            for number in range(share):
+                order += [head * share + number for head in range(first, first + heads)]
+            first += heads
+        return bursts[order].reshape(-1, self.memory.lanes)
+
+    def _heads(self, op: Operator, channel: int, slots: range) -> list[int]:
+        """Key-value heads of a channel in some head slots."""
+        heads = (slot * self.memory.channels + channel for slot in slots)
+        return [head for head in heads if head < op.kv_heads]
+
+    def collect(self, op: Operator, channel: int, bursts: Array, slots: range, sums: Array) -> None:
+        """Write what a channel gave back to where it belongs in ``sums`` (:meth:`sums_shape`).
+
+        Raises:
+            FunctionalError: there are more or fewer bursts than there should be.
+        """
+        {"matvec": self._collect_products, "score": self._collect_scores, "attend": self._collect_weighted,
+         "embed": self._collect_rows}[op.kind](op, channel, bursts, slots, sums)
+
+    def _shaped(self, bursts: Array, *shape: int) -> Array:
+        """Bursts as an array [*shape, banks]."""
+        expected = int(np.prod(shape))
+        if len(bursts) != expected:
+            raise FunctionalError(f"{len(bursts)} bursts come back instead of {expected}")
+        return bursts.reshape(*shape, self.memory.banks)
+
+    def _collect_products(self, op: Operator, channel: int, bursts: Array, slots: range, sums: Array) -> None:
+        m, weights = self.memory, Weights(self.memory, op.rows, op.cols)
+        own = weights.channel_slots(channel)
+        results = self._shaped(bursts, sums.shape[1], own)
+        for slot in range(own):
+            first = slot * m.units + channel * m.banks
+            banks = min(m.banks, op.rows - first)
+            sums[first : first + banks] = results[:, slot, :banks].T
+
+    def _collect_scores(self, op: Operator, channel: int, bursts: Array, slots: range, sums: Array) -> None:
+        m, cache, share = self.memory, self.keys(op), op.heads // op.kv_heads
+        groups = cache.channel_groups(channel, op.context)
+        tokens = np.arange(groups * m.banks) * m.channels + channel
+        tokens = tokens[tokens < op.context]
+        results = self._shaped(bursts, share * groups * op.kv_heads)
+        first = at = 0
+        for heads in cache.chunk_heads:
+            part = results[at : at + share * groups * heads].reshape(share, groups, heads, m.banks)
+            by_head = part.transpose(2, 0, 1, 3).reshape(heads * share, groups * m.banks)
+            sums[first * share : (first + heads) * share, tokens] = by_head[:, : len(tokens)]
+            first, at = first + heads, at + share * groups * heads
+
+    def _collect_weighted(self, op: Operator, channel: int, bursts: Array, slots: range, sums: Array) -> None:
+        cache, share = self.values(op), op.heads // op.kv_heads
+        heads = self._heads(op, channel, slots)
+        results = self._shaped(bursts, len(heads), share, sums.shape[1], cache.subs)
+        by_head = sums.reshape(op.kv_heads, share, op.head_dim, -1)
+        for head, result in zip(heads, results, strict=True):
+            by_head[head] = result.reshape(share, sums.shape[1], cache.subs * self.memory.banks)[..., : op.head_dim].swapaxes(1, 2)
+
+    def _collect_rows(self, op: Operator, channel: int, bursts: Array, slots: range, sums: Array) -> None:
+        columns = ceil_div(op.rows, self.memory.lanes)
+        expected = op.cols * columns if channel == 0 else 0
+        if len(bursts) != expected:
+            raise FunctionalError(f"{len(bursts)} bursts come back instead of {expected}")
+        if expected:
+            sums[:] = bursts.reshape(op.cols, -1)[:, : op.rows]
