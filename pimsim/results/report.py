@@ -35,23 +35,27 @@ def amount(value: float, unit: str) -> str:
     return f"{number:0<4} {unit}" if "." in number else f"{number} {unit}"
 
 
+def _rate(value: float) -> str:
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.4g}"
+
+
 def headline(result: Result) -> str:
     """One line: what ran on what, how long it took, how fast, at what power."""
     s = result.facts
     done = f"{s['tokens']:,} tokens" if s["tokens"] else f"{s['steps']:,} steps"
-    return (f"{s['workload']} on {s['system']}: {done} in {amount(s['time_s'], 's')}, {s['tokens_per_s']:,.4g} tokens/s, "
+    return (f"{s['workload']} on {s['system']}: {done} in {amount(s['time_s'], 's')}, {_rate(s['tokens_per_s'])} tokens/s, "
             f"{amount(s['power_w'], 'W')}")
 
 
 def report(result: Result, width: int = 100, *, verbose: bool = False) -> str:
-    """The whole report, no line longer than ``width`` (at least 72); ``verbose`` lists the unverified numbers."""
-    width = max(width, 72)
+    """The whole report, no line longer than ``width`` (at least 76); ``verbose`` lists the unverified numbers."""
+    width = max(width, 76)
     s = result.facts
-    half = (width - 2) // 2
-    lines = _head(s, half)
-    lines += _operators(result, width)
-    lines += _beside(_shares("Cycles of a channel by cause", s["share_by_cause"], half),
-                     _shares("Energy by component", _fractions(s["energy_j"]), half, s["energy_j"]), half)
+    bar = (width - 74) // 2  # what is left of two tables with a gap
+    left = 31 + bar
+    lines = _head(s, left) + _operators(result, width)
+    lines += _beside(_shares("Cycles of a channel by cause", s["share_by_cause"], bar),
+                     _shares("Energy by component", _fractions(s["energy_j"]), bar, s["energy_j"]), left)
     lines += ["Use", *_wrapped(_use(result), width, 17)]
     if "blame" in s:
         lines += _blame(s["blame"], width)
@@ -62,16 +66,16 @@ def report(result: Result, width: int = 100, *, verbose: bool = False) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _head(s: Mapping[str, Any], half: int) -> list[str]:
+def _head(s: Mapping[str, Any], column: int) -> list[str]:
     done = f"{s['tokens']:,} tokens" if s["tokens"] else f"{s['steps']:,} steps"
     bound = f"{amount(s['bound_s'], 's')} ({_percent(s['bound_s'] / s['time_s'])} of the time)"
     each = amount(s["energy_per_token_j"], "J") if s["energy_per_token_j"] is not None else "-"
     hits = _percent(s["row_hit_rate"]) if s["row_hit_rate"] is not None else "-"
-    left = [("time", amount(s["time_s"], "s")), ("tokens/s", f"{s['tokens_per_s']:,.4g}"), ("cycles", f"{s['cycles']:,}")]
+    left = [("time", amount(s["time_s"], "s")), ("tokens/s", _rate(s['tokens_per_s'])), ("cycles", f"{s['cycles']:,}")]
     right = [("energy a token", each), ("power", amount(s["power_w"], "W")), ("row-hit rate", hits)]
     lines = [f"{s['workload']} on {s['system']}: {done} in {amount(s['time_s'], 's')}"]
     for (a, x), (b, y) in zip(left, right, strict=True):
-        lines.append(f"  {a:<14}{x:<{half - 14}}{b:<16}{y}")
+        lines.append(f"  {a:<14}{x:<{column - 12}}{b:<16}{y}")
     return [*lines, f"  {'roofline':<14}{bound}", ""]
 
 
@@ -92,17 +96,15 @@ def _operators(result: Result, width: int) -> list[str]:
     return [*lines, ""]
 
 
-def _shares(title: str, shares: Mapping[str, float], width: int, values: Mapping[str, float] | None = None) -> list[str]:
-    """A table of shares, the largest first, with their sum; ``values``: joules to show beside them."""
+def _shares(title: str, shares: Mapping[str, float], bar: int, values: Mapping[str, float] | None = None) -> list[str]:
+    """A table of shares, the largest first, with their sum and bars of up to ``bar`` cells; ``values``: joules to show beside them."""
     rows = sorted(((k, v) for k, v in shares.items() if v), key=lambda item: -item[1])
-    name = 19
-    bar = max(width - name - (20 if values else 10), 4)
     lines = [title]
-    for key, share in rows:
+    for key, share in [*rows, ("total", sum(shares.values()))]:
         value = f"{amount(values[key], 'J'):>10}" if values else ""
-        lines.append(f"  {LABELS.get(key, key):<{name}}{value}{_percent(share):>8}  {_bar(share, rows[0][1], bar - 2)}")
-    total = f"{amount(values['total'], 'J'):>10}" if values else ""
-    return [*lines, f"  {'total':<{name}}{total}{_percent(sum(shares.values())):>8}"]
+        drawn = "" if key == "total" else _bar(share, rows[0][1], bar)
+        lines.append(f"  {LABELS.get(key, key):<19}{value}{_percent(share):>8}  {drawn}".rstrip())
+    return lines
 
 
 def _use(result: Result) -> list[tuple[str, str]]:
@@ -170,11 +172,11 @@ def _wrapped(facts: Sequence[tuple[str, str]], width: int, indent: int) -> list[
     return lines
 
 
-def _beside(left: list[str], right: list[str], half: int) -> list[str]:
+def _beside(left: list[str], right: list[str], column: int) -> list[str]:
     """Two tables side by side."""
     rows = max(len(left), len(right))
     padded = [column + [""] * (rows - len(column)) for column in (left, right)]
-    return [*(f"{a:<{half}}  {b}".rstrip() for a, b in zip(*padded, strict=True)), ""]
+    return [*(f"{a:<{column}}  {b}".rstrip() for a, b in zip(*padded, strict=True)), ""]
 
 
 def _fractions(energy_j: Mapping[str, float]) -> dict[str, float]:

@@ -18,7 +18,7 @@ from pimsim.mapping.task import TaskList
 from pimsim.model.trace import Block, Step
 from pimsim.trace.order import BANK, CHANNEL, CODE, COUNT, ROW, TICK, Ordered
 
-OTHERS = ("command bus", "nothing in the memory: it had no work, or waited for the ASIC or other channels")
+OTHERS = ("command bus", "waits for work, the ASIC or other channels")
 
 
 class BlameRecorder:
