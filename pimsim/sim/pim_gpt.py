@@ -10,7 +10,10 @@ from pimsim.devices.package import Options, PimPackage
 from pimsim.dram.compile import Compiled
 from pimsim.errors import InputError, Problem
 from pimsim.mapping.geometry import Memory, ceil_div
-from pimsim.mapping.pim_gpt import Commands, Pace, PimGptMapping, place
+from pimsim.mapping.pim_gpt import PimGptMapping
+from pimsim.mapping.pim_gpt_demand import demands
+from pimsim.mapping.pim_gpt_program import Commands, Pace, Programs
+from pimsim.mapping.placement import place
 from pimsim.model.trace import Trace
 from pimsim.sim.memory import BF16_BYTES, compile_memory, pim_command_set
 
@@ -55,11 +58,11 @@ def build(config: SystemConfig, trace: Trace, options: Options) -> PimGptSystem:
         raise InputError(problems)
     compiled = compile_memory(memory, config.controller, pim)
     geometry = Memory(memory.channels, memory.banks, memory.column_bytes // BF16_BYTES, memory.columns)
-    demands, capacity = PimGptMapping.demands(geometry, trace)
-    placement = place(demands, memory.rows, memory.row_bytes, memory.banks, memory.channels)
+    needed, capacity = demands(geometry, trace)
+    placement = place(needed, memory.rows, memory.row_bytes, memory.banks, memory.channels)
     spec = asic.spec()
-    mapping = PimGptMapping(geometry, _commands(config, compiled), _pace(compiled, spec.clock_hz), spec,
-                            config.system.overlap, placement, capacity)
+    programs = Programs(geometry, _commands(config, compiled), _pace(compiled, spec.clock_hz))
+    mapping = PimGptMapping(programs, spec, config.system.overlap, placement, capacity)
     return PimGptSystem(config, compiled, PimPackage(compiled, memory.channels, options), mapping)
 
 

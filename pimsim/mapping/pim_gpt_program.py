@@ -1,0 +1,170 @@
+"""PIM-GPT's programs: what a channel does for each kind of operator. Rows and columns are relative to the task's.
+
+What a program writes to the pins and reads from them is a stream of column bursts in program order.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from pimsim.mapping.geometry import Keys, Memory, Values, Weights, ceil_div
+from pimsim.mapping.program import ProgramBuilder, ProgramLibrary
+
+
+@dataclass(frozen=True)
+class Commands:
+    """The commands that the mapping uses, by number. ``activate_all`` opens ``activate_step`` banks at a time."""
+
+    activate_all: int
+    activate_step: int
+    mac_all: int
+    buffer_write: int
+    result_read: int
+    activate: int
+    precharge: int
+    precharge_all: int
+    read: int
+    write: int
+
+
+@dataclass(frozen=True)
+class Pace:
+    """Ticks that the mapping needs to know to order and bound its commands.
+
+    Attributes:
+        activate_distance: between activations of different banks, as tRRD and tFAW allow in the long run.
+        activate_to_write, write_to_precharge: tRCDWR, and CWL + BL + tWR.
+        first_result: from the begin of a product to its first result at the earliest (activate, one MAC, read).
+        mac, burst: between MACs of one bank, and of one column over the pins.
+        asic_cycle_fs, tick_fs: clock periods of the ASIC and of the memory.
+    """
+
+    activate_distance: int
+    activate_to_write: int
+    write_to_precharge: int
+    first_result: int
+    mac: int
+    burst: int
+    asic_cycle_fs: int
+    tick_fs: int
+
+    def ticks(self, asic_cycles: int) -> int:
+        """ASIC cycles in ticks of the memory, rounded up."""
+        return ceil_div(asic_cycles * self.asic_cycle_fs, self.tick_fs)
+
+
+@dataclass(frozen=True)
+class Programs:
+    """Writes the programs of one memory, each once. Every method returns a program's number; -1: nothing to do."""
+
+    memory: Memory
+    commands: Commands
+    pace: Pace
+    library: ProgramLibrary = field(default_factory=ProgramLibrary)
+
+    def _open_all(self, p: ProgramBuilder, row: int) -> None:
+        """Open a row in all banks, by one command or by one a bank group; a due refresh may come first."""
+        for bank in range(0, self.memory.banks, self.commands.activate_step):
+            p.command(self.commands.activate_all, bank=bank, row=row, boundary=bank == 0)
+
+    def weight(self, weights: Weights, slots: int) -> int:
+        if not slots:
+            return -1
+        c = self.commands
+
+        def build(p: ProgramBuilder) -> None:
+            for chunk, columns in enumerate(weights.chunk_columns):
+                row = chunk * weights.slots
+                self._open_all(p, row)  # while the buffer fills
+                p.command(c.buffer_write, count=columns)
+                with p.loop(slots, row_step=1, wide=True):
+                    p.command(c.mac_all, row=row, count=columns)
+                    p.command(c.result_read)
+
+        return self.library.get(("weights", weights.chunk_columns, weights.slots, slots), build)
+
+    def key_append(self, keys: Keys, bank: int) -> int:
+        c = self.commands
+
+        def build(p: ProgramBuilder) -> None:
+            for chunk, heads in enumerate(keys.chunk_heads):
+                row = chunk * keys.groups
+                p.command(c.activate, bank=bank, row=row, boundary=True)
+                p.command(c.write, bank=bank, row=row, count=heads * keys.head_columns)
+
+        return self.library.get(("k_append", keys, bank), build)
+
+    def value_append(self, values: Values, heads: int) -> int:
+        """One column write a dimension, each in a row of its own; banks take turns so that tRRD, not tRC, sets the pace."""
+        if not heads:
+            return -1
+        c, pace = self.commands, self.pace
+        write_lag = ceil_div(pace.activate_to_write, pace.activate_distance)
+        close_lag = write_lag + ceil_div(pace.write_to_precharge, pace.activate_distance)
+
+        def turn(p: ProgramBuilder, row: int, banks: int) -> None:
+            for k in range(banks + close_lag):
+                if k < banks:
+                    p.command(c.activate, bank=k, row=row, boundary=k == 0)
+                if 0 <= k - write_lag < banks:
+                    p.command(c.write, bank=k - write_lag, row=row)
+                if 0 <= k - close_lag < banks:
+                    p.command(c.precharge, bank=k - close_lag)
+
+        def build(p: ProgramBuilder) -> None:
+            p.command(c.precharge_all)
+            if values.head_dim % values.memory.banks == 0:
+                with p.loop(heads * values.subs, row_step=values.chunks, wide=False):
+                    turn(p, 0, values.memory.banks)
+                return
+            for head in range(heads):
+                for sub in range(values.subs):
+                    turn(p, values.row(head, sub, 0), values.sub_banks(sub))
+
+        return self.library.get(("v_append", values, heads), build)
+
+    def score(self, keys: Keys, groups: int, passes: int) -> int:
+        if not groups:
+            return -1
+        c = self.commands
+
+        def build(p: ProgramBuilder) -> None:
+            for chunk, heads in enumerate(keys.chunk_heads):
+                row = chunk * keys.groups
+                for _ in range(passes):
+                    self._open_all(p, row)
+                    p.command(c.buffer_write, count=heads * keys.head_columns)
+                    with p.loop(groups, row_step=1, wide=True), p.loop(heads, column_step=keys.head_columns, wide=True):
+                        p.command(c.mac_all, row=row, count=keys.head_columns)
+                        p.command(c.result_read)
+
+        return self.library.get(("score", keys, groups, passes), build)
+
+    def attend(self, values: Values, heads: int, share: int, chunks: tuple[int, ...]) -> int:
+        if not heads:
+            return -1
+        c = self.commands
+
+        def build(p: ProgramBuilder) -> None:
+            with p.loop(heads, row_step=values.subs * values.chunks, wide=True):
+                for _ in range(share):
+                    for chunk, columns in enumerate(chunks):
+                        self._open_all(p, chunk)
+                        p.command(c.buffer_write, count=columns)
+                        with p.loop(values.subs, row_step=values.chunks, wide=True):
+                            p.command(c.mac_all, row=chunk, count=columns)
+                            p.command(c.result_read)
+
+        return self.library.get(("attend", values, heads, share, chunks), build)
+
+    def embed(self, columns: int, tables: int) -> int:
+        """Read the token's embedding (and its position's): row after row of one bank. Any token costs the same."""
+        c = self.commands
+
+        def build(p: ProgramBuilder) -> None:
+            for part in range(tables):
+                for begin in range(0, columns, self.memory.columns):
+                    p.command(c.read, bank=part % self.memory.banks, row=begin // self.memory.columns,
+                              count=min(self.memory.columns, columns - begin), boundary=True)
+
+        return self.library.get(("embed", columns, tables), build)
