@@ -14,12 +14,11 @@ from functools import cached_property
 import numpy as np
 
 from pimsim.dram.expression import evaluate, names
-from pimsim.dram.spec import COLUMN_EFFECTS, LEVELS, Cause, Constraint, Effect, Organization, Standard
+from pimsim.dram.spec import COLUMN_EFFECTS, LEVELS, Cause, Command, Constraint, Effect, Organization, Standard
 from pimsim.errors import InputError, Problem
 from pimsim.kernels import table as layout
 from pimsim.kernels.packed import counters, pack
 from pimsim.kernels.table import Table
-
 
 _FOLLOWERS = {
     Effect.ACTIVATE: COLUMN_EFFECTS,
@@ -194,7 +193,7 @@ def _table(standard: Standard, org: Organization, timing: Mapping[str, int], rul
     at_ready, cursor = cursor, cursor + nodes * count
     at_row, cursor = cursor, cursor + 2 * org.banks_per_channel
 
-    cadence = np.array([_cadence(i, commands[i].cycles, merged, windows) for i in range(count)], np.int64)
+    cadence = np.array([_cadence(i, commands[i], merged, windows) for i in range(count)], np.int64)
     latency = np.array([evaluate(c.latency, timing) * standard.ticks_per_clock for c in commands], np.int64)
     occupancy = np.maximum(cadence, 1)
     for i, c in enumerate(commands):
@@ -270,11 +269,13 @@ def _table(standard: Standard, org: Organization, timing: Mapping[str, int], rul
     )
 
 
-def _cadence(command: int, cycles: int, merged: Mapping[tuple[int, int, int], int], windows: list[Rule]) -> int:
-    """Distance at which equal commands to one place may follow one another; 0 if an activation window counts them."""
-    if any(command in w.before and command in w.after for w in windows):
+def _cadence(index: int, command: Command, merged: Mapping[tuple[int, int, int], int], windows: list[Rule]) -> int:
+    """Distance at which equal commands to one place follow one another; 0 if an activation window counts them."""
+    if any(index in w.before and index in w.after for w in windows):
         return 0
-    return max([cycles] + [v for (_, b, a), v in merged.items() if b == command and a == command])
+    ticks = max([command.cycles] + [v for (_, b, a), v in merged.items() if b == index and a == index])
+    period = command.align[0]
+    return -(-ticks // period) * period
 
 
 def initial_state(table: Table, channels: int, *, stagger: bool = False) -> np.ndarray:

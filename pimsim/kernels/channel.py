@@ -3,47 +3,55 @@
 ``t`` is the packed table, ``s`` the channel's vector (state and counters), ``log`` an int64 [n, LOG_FIELDS] array whose row 0 is
 [entries so far, channel, task]; a log of no rows writes nothing.
 
-Refresh: when one is due (plus the postponement allowed) it goes before the next all-bank activation or the next instruction marked
-as a boundary; a channel that waits for work refreshes as soon as one is due.
+Refresh: an all-bank activation, and any instruction marked as a boundary, is a point of decision. If a refresh is due (plus the
+postponement allowed) by the tick at which the instruction's first command could go, every rank that is due is refreshed
+first, as soon as its banks can be closed. A channel that waits for work refreshes a rank as soon as it is due.
 
-Charging: after a command has issued, its own ticks belong to its own cause: the cadence of a column command, tRCD of an activation, tRP
-of a precharge, tRFC of a refresh. Own ticks that outlast those of the next command (an activation while the operand buffer
-fills) are charged behind them. What then remains until a command belongs to that command's cause. So a row of 64 MACs is charged
-64 cadences of compute, and tRCD, tRP and what is left of tRTP to activate/precharge.
+Charging: after a command has issued, its own ticks belong to its own cause: the cadence of a column command, tRCD of an activation,
+tRP of a precharge, tRFC of a refresh. Own ticks that outlast those of the next command (an activation while the operand buffer
+fills) are charged behind them; of several earlier commands, to the one that lasts longest. What then remains until a command
+belongs to what that command waits for. So a row of 64 MACs is charged 64 cadences of compute, and tRCD, tRP and what is left of
+tRTP to activate/precharge. A refresh that begins while the channel waits for work costs what it delays beyond.
 """
 
 from __future__ import annotations
 
-from pimsim.kernels.jit import inline, jit
+from numpy import uint64 as at
+
+from pimsim.kernels.jit import inline, inner
 from pimsim.kernels.packed import (
+    C_BANKS,
     C_CADENCE,
     C_CAUSE,
     C_CLOSER,
+    C_COLUMN,
     C_EFFECT,
     C_LATENCY,
     C_OCCUPANCY,
     C_OPENER,
-    C_SCOPE_BANKS,
+    C_ROWS,
     COMMAND,
     H_ACTIVATE_OVER_OPEN,
+    H_AT_ACTIVE,
     H_AT_COUNTERS,
+    H_AT_COUNTS,
     H_AT_DUE,
     H_AT_ROW,
     H_BANKS,
     H_BANKS_PER_RANK,
-    H_COMMANDS,
     H_INTERVAL,
     H_PRECHARGE_ALL,
     H_RANKS,
     H_REFRESH,
     HEADER,
+    OPENS,
 )
 from pimsim.kernels.table import (
-    CAUSES,
     CHARGED,
     DONE,
     DUE_LEAST,
     DUE_MOST,
+    LAST,
     OPEN,
     OPEN_SINCE,
     OWN_CAUSE,
@@ -53,12 +61,15 @@ from pimsim.kernels.table import (
     REST_END,
     UNIFORM,
 )
-from pimsim.kernels.timing import aligned, earliest, issue
+from pimsim.kernels.timing import aligned, allowed, earliest, issue
 
 # Effects (pimsim.dram.spec.Effect) and causes (pimsim.dram.spec.Cause), as the kernels' constants.
 ACTIVATE, PRECHARGE, READ, WRITE, READ_PRECHARGE, WRITE_PRECHARGE, REFRESH, COMPUTE = range(8)
 REFRESH_CAUSE, ASIC_CAUSE, IDLE_CAUSE = 2, 8, 9
+UNCHARGED = -1
+"""In place of a cause: nobody waits for the command, so that the ticks up to its issue are left to whoever does wait next."""
 
+NO_ROW, NO_COLUMN = -1, -1
 LOG_FIELDS = 8
 """tick, channel, command, bank, row, column, count, task."""
 
@@ -66,43 +77,45 @@ LOG_FIELDS = 8
 @inline
 def scope_banks(t, command):
     """Number of banks that a command addresses."""
-    return t[HEADER + command * COMMAND + C_SCOPE_BANKS]
+    return t[at(HEADER + command * COMMAND + C_BANKS)]
 
 
-@jit
+@inner
 def _open(t, s, first, banks, row):
     """All banks of a range have ``row`` open from now on."""
     rows = t[H_AT_ROW]
+    if s[OPEN] == 0:
+        s[OPEN_SINCE] = s[LAST]
     if banks == t[H_BANKS]:
         if s[UNIFORM] < 0 and s[OPEN] > 0:
             for b in range(rows, rows + banks):
-                s[b] = -1
+                s[at(b)] = -1
         s[UNIFORM] = row
         s[OPEN] = banks
         return
     _spread(t, s)
     for b in range(rows + first, rows + first + banks):
-        if s[b] < 0:
+        if s[at(b)] < 0:
             s[OPEN] += 1
-        s[b] = row
+        s[at(b)] = row
 
 
-@jit
+@inner
 def _close(t, s, first, banks):
     """All banks of a range are closed from now on."""
-    rows = t[H_AT_ROW]
-    if banks == t[H_BANKS]:
-        if s[UNIFORM] < 0:
-            for b in range(rows, rows + banks):
-                s[b] = -1
+    if s[OPEN] == 0:
+        return
+    if banks == t[H_BANKS] and s[UNIFORM] >= 0:
         s[UNIFORM] = -1
         s[OPEN] = 0
-        return
-    _spread(t, s)
-    for b in range(rows + first, rows + first + banks):
-        if s[b] >= 0:
-            s[OPEN] -= 1
-            s[b] = -1
+    else:
+        _spread(t, s)
+        for b in range(t[H_AT_ROW] + first, t[H_AT_ROW] + first + banks):
+            if s[at(b)] >= 0:
+                s[OPEN] -= 1
+                s[at(b)] = -1
+    if s[OPEN] == 0:
+        s[at(t[H_AT_ACTIVE])] += max(s[LAST] - s[OPEN_SINCE], 0)
 
 
 @inline
@@ -110,11 +123,11 @@ def _spread(t, s):
     """Write a uniform row into the row array, since banks are about to differ."""
     if s[UNIFORM] >= 0:
         for b in range(t[H_AT_ROW], t[H_AT_ROW] + t[H_BANKS]):
-            s[b] = s[UNIFORM]
+            s[at(b)] = s[UNIFORM]
         s[UNIFORM] = -1
 
 
-@jit
+@inner
 def rows_of(t, s, first, banks, row):
     """A range of banks: (rows must be closed before ``row`` can be opened, ``row`` must be opened)."""
     if s[UNIFORM] >= 0:
@@ -125,82 +138,108 @@ def rows_of(t, s, first, banks, row):
     wrong = False
     right = 0
     for b in range(t[H_AT_ROW] + first, t[H_AT_ROW] + first + banks):
-        if s[b] == row:
+        if s[at(b)] == row:
             right += 1
-        elif s[b] >= 0:
+        elif s[at(b)] >= 0:
             wrong = True
     if 0 < right < banks and not t[H_ACTIVATE_OVER_OPEN]:
         wrong = True
     return wrong, right < banks
 
 
-@jit
+@inline
+def any_open(t, s, first, banks):
+    """Is a row open in any bank of the range?"""
+    wrong, _ = rows_of(t, s, first, banks, NO_ROW)
+    return wrong
+
+
+@inline
+def row_is_open(t, s, record, bank, row):
+    """Does a glance tell that the command of this record, being no row command, finds the row it needs?"""
+    if not t[at(record + C_COLUMN)]:
+        return True
+    if s[UNIFORM] >= 0:
+        return s[UNIFORM] == row
+    return t[at(record + C_BANKS)] == 1 and s[at(t[H_AT_ROW] + bank)] == row
+
+
+@inline
 def charge_until(t, s, tick):
     """Charge the ticks before ``tick`` that belong to commands already issued; returns up to where that is."""
     counters = t[H_AT_COUNTERS]
-    at = s[CHARGED]
+    done = s[CHARGED]
     end = min(s[OWN_END], tick)
-    if end > at:
-        s[counters + s[OWN_CAUSE]] += end - at
-        at = end
+    if end > done:
+        s[at(counters + s[OWN_CAUSE])] += end - done
+        done = end
     end = min(s[REST_END], tick)
-    if end > at:
-        s[counters + s[REST_CAUSE]] += end - at
-        at = end
-    s[CHARGED] = at
-    return at
+    if end > done:
+        s[at(counters + s[REST_CAUSE])] += end - done
+        done = end
+    s[CHARGED] = done
+    return done
 
 
 @inline
-def _charge(t, s, cause, first, last, own, own_cause):
+def _charge(t, s, cause, first, last, own_cause):
     """Charge the ticks up to ``last``, the issue of the last command of a run that began at ``first``."""
     counters = t[H_AT_COUNTERS]
-    at = charge_until(t, s, first)
-    if first > at:
-        s[counters + cause] += first - at
-        at = first
-    if last > at:
-        s[counters + own_cause] += last - at
-        at = last
-    s[CHARGED] = at
-    end = last + own
-    if s[OWN_END] > end and s[OWN_END] > s[REST_END]:
+    done = charge_until(t, s, first)
+    if first > done:
+        s[at(counters + cause)] += first - done
+        done = first
+    if last > done:
+        s[at(counters + own_cause)] += last - done
+        done = last
+    s[CHARGED] = done
+
+
+@inline
+def _own(s, end, cause):
+    """The ticks before ``end`` that are not charged yet belong to ``cause``; those of earlier commands come behind."""
+    if s[OWN_END] > end and s[OWN_END] >= s[REST_END]:
         s[REST_END] = s[OWN_END]
         s[REST_CAUSE] = s[OWN_CAUSE]
     s[OWN_END] = end
-    s[OWN_CAUSE] = own_cause
-
-
-@jit
-def command(t, s, log, code, bank, row, column, count, floor, cause):
-    """Issue ``count`` of a command as soon as allowed, not before tick ``floor``; what it waited for is charged to ``cause``."""
-    record = HEADER + code * COMMAND
-    first = earliest(t, s, code, bank)
-    if first < floor:
-        first = aligned(t, code, floor)
-    last = first + (count - 1) * t[record + C_CADENCE]
-    _charge(t, s, cause, first, last, t[record + C_OCCUPANCY], t[record + C_CAUSE])
-    issue(t, s, code, bank, last)
-    s[DONE] = max(s[DONE], last + t[record + C_LATENCY])
-    s[t[H_AT_COUNTERS] + CAUSES + code] += count
-    effect = t[record + C_EFFECT]
-    if log.shape[0] > 0:
-        _write(log, first, code, bank, row if effect <= COMPUTE else -1, column, count)
-    if effect == ACTIVATE:
-        if s[OPEN] == 0:
-            s[OPEN_SINCE] = last
-        banks = t[record + C_SCOPE_BANKS]
-        _open(t, s, bank // banks * banks, banks, row)
-    elif effect == PRECHARGE or effect == READ_PRECHARGE or effect == WRITE_PRECHARGE:
-        was_open = s[OPEN] > 0
-        banks = t[record + C_SCOPE_BANKS]
-        _close(t, s, bank // banks * banks, banks)
-        if was_open and s[OPEN] == 0:
-            s[t[H_AT_COUNTERS] + CAUSES + t[H_COMMANDS]] += max(last - s[OPEN_SINCE], 0)
+    s[OWN_CAUSE] = cause
 
 
 @inline
-def _write(log, tick, code, bank, row, column, count):
+def put(t, s, log, code, bank, row, column, count, floor, cause):
+    """Issue ``count`` of a command as soon as allowed, not before tick ``floor``; what it waited for is charged to ``cause``."""
+    record = HEADER + code * COMMAND
+    first = allowed(t, s, code, bank)
+    if first < floor:
+        first = aligned(t, code, floor)
+    last = first + (count - 1) * t[at(record + C_CADENCE)]
+    if cause != UNCHARGED:
+        _charge(t, s, cause, first, last, t[at(record + C_CAUSE)])
+        s[DONE] = max(s[DONE], last + t[at(record + C_LATENCY)])
+    _own(s, last + t[at(record + C_OCCUPANCY)], t[at(record + C_CAUSE)])
+    issue(t, s, code, bank, last)
+    s[at(t[H_AT_COUNTS] + code)] += count
+    if log.shape[0] > 0:
+        _write(t, log, first, code, bank, row, column, count)
+    rows = t[at(record + C_ROWS)]
+    if rows:
+        banks = t[at(record + C_BANKS)]
+        if rows == OPENS:
+            _open(t, s, bank // banks * banks, banks, row)
+        else:
+            _close(t, s, bank // banks * banks, banks)
+
+
+@inner
+def command(t, s, log, code, bank, row, column, count, floor, cause):
+    """The same as :func:`put`, to be called where inlining it does not pay."""
+    put(t, s, log, code, bank, row, column, count, floor, cause)
+
+
+@inner
+def _write(t, log, tick, code, bank, row, column, count):
+    record = HEADER + code * COMMAND
+    effect = t[record + C_EFFECT]
     log[0, 0] += 1
     n = log[0, 0]
     if n < log.shape[0]:
@@ -208,25 +247,24 @@ def _write(log, tick, code, bank, row, column, count):
         log[n, 1] = log[0, 1]
         log[n, 2] = code
         log[n, 3] = bank
-        log[n, 4] = row
-        log[n, 5] = column
+        log[n, 4] = row if effect == ACTIVATE or t[record + C_COLUMN] else NO_ROW
+        log[n, 5] = NO_COLUMN if effect <= PRECHARGE or effect == REFRESH else column
         log[n, 6] = count
         log[n, 7] = log[0, 2]
 
 
-@jit
-def refresh_rank(t, s, log, rank, floor):
+@inner
+def refresh_rank(t, s, log, rank, floor, cause):
     """Close the rank's rows and refresh it, not before ``floor``."""
     banks = t[H_BANKS_PER_RANK]
-    bank = rank * banks
-    any_open, _ = rows_of(t, s, bank, banks, -2)
-    if any_open:
-        command(t, s, log, t[H_PRECHARGE_ALL], bank, -1, -1, 1, floor, REFRESH_CAUSE)
-    command(t, s, log, t[H_REFRESH], bank, -1, -1, 1, floor, REFRESH_CAUSE)
+    first = rank * banks
+    if any_open(t, s, first, banks):
+        command(t, s, log, t[H_PRECHARGE_ALL], first, NO_ROW, NO_COLUMN, 1, floor, cause)
+    command(t, s, log, t[H_REFRESH], first, NO_ROW, NO_COLUMN, 1, floor, cause)
     s[t[H_AT_DUE] + rank] += t[H_INTERVAL]
 
 
-@jit
+@inner
 def refresh_due(t, s, log, tick, postpone):
     """Refresh every rank whose refresh was due (plus ``postpone`` ticks) at or before ``tick``. Returns whether any was.
 
@@ -237,7 +275,7 @@ def refresh_due(t, s, log, tick, postpone):
     for rank in range(t[H_RANKS]):
         while s[t[H_AT_DUE] + rank] + postpone <= tick:
             s[DUE_MOST] = min(s[DUE_MOST], tick - postpone - s[REFRESHES] * t[H_INTERVAL])
-            refresh_rank(t, s, log, rank, 0)
+            refresh_rank(t, s, log, rank, 0, REFRESH_CAUSE)
             s[REFRESHES] += 1
             any_done = True
     not_due(t, s, tick, postpone)
@@ -250,7 +288,7 @@ def not_due(t, s, tick, postpone):
     s[DUE_LEAST] = max(s[DUE_LEAST], tick - postpone + 1 - s[REFRESHES] * t[H_INTERVAL])
 
 
-@jit
+@inner
 def first_due(t, s):
     """The tick at which the next refresh of any rank is due."""
     due = s[t[H_AT_DUE]]
@@ -259,18 +297,18 @@ def first_due(t, s):
     return due
 
 
-@jit
+@inner
 def open_row(t, s, log, opener, closer, first, banks, row, floor, wrong):
     """Close wrong rows and open ``row`` in a range of banks, with as many openers as the range has of their scope."""
     cause = t[HEADER + opener * COMMAND + C_CAUSE]
     if wrong:
         for b in range(first, first + banks, scope_banks(t, closer)):
-            command(t, s, log, closer, b, -1, -1, 1, floor, cause)
+            command(t, s, log, closer, b, NO_ROW, NO_COLUMN, 1, floor, cause)
     for b in range(first, first + banks, scope_banks(t, opener)):
-        command(t, s, log, opener, b, row, -1, 1, floor, cause)
+        command(t, s, log, opener, b, row, NO_COLUMN, 1, floor, cause)
 
 
-@jit
+@inner
 def execute(t, s, log, code, bank, row, column, count, boundary, floor, postpone):
     """One instruction, with the row commands that it needs.
 
@@ -279,52 +317,59 @@ def execute(t, s, log, code, bank, row, column, count, boundary, floor, postpone
     """
     record = HEADER + code * COMMAND
     effect = t[record + C_EFFECT]
-    banks = t[record + C_SCOPE_BANKS]
-    first = bank // banks * banks
     cause = t[record + C_CAUSE]
-    decided = -1
+    banks = t[record + C_BANKS]
+    first = bank // banks * banks
+    opener = code if effect == ACTIVATE else t[record + C_OPENER]
+    closer = t[record + C_CLOSER]
+    wrong, missing = False, False
     if effect == PRECHARGE:
-        any_open, _ = rows_of(t, s, first, banks, -2)
-        if any_open:
-            command(t, s, log, code, bank, -1, -1, 1, floor, cause)
-        return decided
-    if effect <= WRITE_PRECHARGE or effect == COMPUTE:
-        opener = code if effect == ACTIVATE else t[record + C_OPENER]
-        closer = t[record + C_CLOSER]
+        if not any_open(t, s, first, banks):
+            return -1
+    elif effect == ACTIVATE or t[record + C_COLUMN]:
         wrong, missing = rows_of(t, s, first, banks, row)
-        if missing:
-            if boundary or banks > 1:
-                decided = max(floor, earliest(t, s, closer if wrong else opener, bank))
-                if refresh_due(t, s, log, decided, postpone):
-                    wrong = False
-            open_row(t, s, log, opener, closer, first, banks, row, floor, wrong)
-        if effect == ACTIVATE:
-            return decided
-    command(t, s, log, code, bank, row, column, count, floor, cause)
+        if effect == ACTIVATE and not missing:
+            return -1
+    decided = -1
+    if boundary or (missing and banks >= t[H_BANKS_PER_RANK]):
+        decided = max(floor, earliest(t, s, closer if wrong else opener if missing else code, first))
+        if refresh_due(t, s, log, decided, postpone):
+            if effect == PRECHARGE:
+                if not any_open(t, s, first, banks):
+                    return decided
+            elif effect == ACTIVATE or t[record + C_COLUMN]:
+                wrong, missing = rows_of(t, s, first, banks, row)
+    if missing:
+        open_row(t, s, log, opener, closer, first, banks, row, floor, wrong)
+    if effect != ACTIVATE:
+        command(t, s, log, code, bank, row, column, count, floor, cause)
     return decided
 
 
-@jit
+@inner
 def wait_until(t, s, log, tick):
-    """The channel has no work before ``tick``: refresh whatever comes due meanwhile, as soon as it is due.
-
-    The caller has charged the ticks up to ``tick`` to what the channel waits for; a refresh costs what it delays beyond.
-    """
-    for rank in range(t[H_RANKS]):
-        bank = rank * t[H_BANKS_PER_RANK]
-        while s[t[H_AT_DUE] + rank] < tick:
+    """The channel has no work before ``tick``: refresh whatever comes due meanwhile, as soon as it is due and can begin."""
+    banks = t[H_BANKS_PER_RANK]
+    while True:
+        chosen = -1
+        begin = tick
+        for rank in range(t[H_RANKS]):
             due = s[t[H_AT_DUE] + rank]
-            any_open, _ = rows_of(t, s, bank, t[H_BANKS_PER_RANK], -2)
-            code = t[H_PRECHARGE_ALL] if any_open else t[H_REFRESH]
-            if max(due, earliest(t, s, code, bank)) >= tick:
-                break
-            refresh_rank(t, s, log, rank, due)
+            if due < begin:
+                code = t[H_PRECHARGE_ALL] if any_open(t, s, rank * banks, banks) else t[H_REFRESH]
+                start = aligned(t, code, max(due, earliest(t, s, code, rank * banks)))
+                if start < begin:
+                    begin = start
+                    chosen = rank
+        if chosen < 0:
+            break
+        refresh_rank(t, s, log, chosen, begin, UNCHARGED)
     count_active(t, s, tick)
 
 
-@jit
+@inner
 def count_active(t, s, tick):
     """Count the ticks up to ``tick`` with a bank open, for the standby energy."""
     if s[OPEN] > 0 and tick > s[OPEN_SINCE]:
-        s[t[H_AT_COUNTERS] + CAUSES + t[H_COMMANDS]] += tick - s[OPEN_SINCE]
+        s[t[H_AT_ACTIVE]] += tick - s[OPEN_SINCE]
         s[OPEN_SINCE] = tick

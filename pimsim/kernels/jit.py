@@ -85,3 +85,8 @@ def jit(function: Callable[..., Any]) -> Any:
 def inline(function: Callable[..., Any]) -> Any:
     """A small helper of kernels, inlined by LLVM where it is called (a table is too large to be passed on)."""
     return _compile(function, forceinline=True)
+
+
+def inner(function: Callable[..., Any]) -> Any:
+    """A kernel that allocates nothing: its arrays are handed on without counting references, which costs as much as its work."""
+    return _compile(function, _nrt=False)

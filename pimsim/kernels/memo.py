@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pimsim.kernels.jit import inline, jit
-from pimsim.kernels.packed import H_AT_COUNTERS, H_AT_DUE, H_AT_ROW, H_BANKS, H_INTERVAL, H_VECTOR
+from pimsim.kernels.packed import H_ALIGN, H_AT_COUNTERS, H_AT_DUE, H_AT_ROW, H_BANKS, H_INTERVAL, H_VECTOR
 from pimsim.kernels.table import (
     BUS,
     CHARGED,
@@ -71,10 +71,11 @@ def _make_key(t, s, key, row, begin):
     """Write the channel's state as seen from ``begin`` and ``row`` into ``key``; returns its hash."""
     for i in range(SCALARS):
         key[i] = 0
-    for i in (BUS, BUS + 1, CHARGED, OWN_END, REST_END):
+    for i in (LAST, BUS, BUS + 1, CHARGED, OWN_END, REST_END):
         key[i] = _ahead(s[i], begin)
     key[OWN_CAUSE] = s[OWN_CAUSE] if s[OWN_END] > s[CHARGED] else 0
     key[REST_CAUSE] = s[REST_CAUSE] if s[REST_END] > s[CHARGED] else 0
+    key[DONE] = begin % t[H_ALIGN]  # edges of a clock
     key[OPEN] = s[OPEN]
     key[UNIFORM] = s[UNIFORM] - row if s[UNIFORM] >= 0 else CLOSED
     key[OPEN_SINCE] = s[OPEN_SINCE] - begin if s[OPEN] > 0 else 0

@@ -1,19 +1,19 @@
 """A :class:`~pimsim.kernels.table.Table` as one int64 vector, the form in which the PIM kernels take it.
 
 A tuple of forty arrays costs a reference count for each at every call, which is a hundred times the work of issuing a command.
-Everything about one command stands together in one record; a rule is a record too; and a look-up table gives, for
-each level and bank, where the ready times of the node begin in the state.
+Everything about one command stands together in one record, which names what the command has to look at (*checks*: a level's
+look-up table each, from a bank to where the ready times of its node begin in the state) and what it moves (*groups*: such a table
+and the rules of one level). So issuing a command touches nothing that does not concern it.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from pimsim.kernels.table import CAUSES, Table
+from pimsim.kernels.table import BUS, CAUSES, Table
 
 # Header.
 (
-    H_COMMANDS,
     H_BANKS,
     H_RANKS,
     H_BANKS_PER_RANK,
@@ -21,28 +21,26 @@ from pimsim.kernels.table import CAUSES, Table
     H_PRECHARGE_ALL,
     H_INTERVAL,
     H_ACTIVATE_OVER_OPEN,
+    H_ALIGN,  # all commands' edges repeat after so many ticks
     H_AT_ROW,
     H_AT_DUE,
     H_AT_NARROW,
-    H_AT_COUNTERS,  # behind the state: ticks by cause, commands by kind, ticks with a bank open
+    H_AT_COUNTERS,  # behind the state: ticks by cause,
+    H_AT_COUNTS,  # commands by kind,
+    H_AT_ACTIVE,  # ticks with a bank open
     H_VECTOR,  # state and counters
-    H_NODE,  # [5 levels, banks] where the node's ready times begin in the state
-    H_RULE,  # rules: (level, command held back, ticks)
-    H_WINDOW,  # windows: (level, size, ticks, where the histories begin)
-    H_WINDOWS,
-    H_SIBLING,  # sibling rules: (level, earlier command, later command, ticks, where the history begins)
-    H_SIBLINGS,
-    H_LEVEL_BANKS,  # [5] banks below a node of a level
-) = range(20)
+    H_WINDOW,  # windows: (banks of a node, size, ticks, where the histories begin)
+    H_SIBLING,  # sibling rules: (banks of a node, of its parent, earlier command, later command, ticks, where its history begins)
+    H_SIBLING_END,
+) = range(18)
 HEADER = 24
 
 # Command record.
 (
-    C_SCOPE,
     C_EFFECT,
-    C_BUS,
+    C_BUS,  # where the state keeps the first free tick of its bus
     C_BUS_CYCLES,
-    C_LATENCY,
+    C_LATENCY,  # issue to last data (a refresh has none)
     C_OPENER,
     C_CLOSER,
     C_ACTIVATIONS,
@@ -51,33 +49,75 @@ HEADER = 24
     C_CAUSE,
     C_CADENCE,
     C_OCCUPANCY,
-    C_LEVELS,  # bit l: a rule can hold the command back at level l
-    C_RULE_BEGIN,
-    C_RULE_END,
+    C_BANKS,  # banks in its scope
+    C_COLUMN,  # 1 if it needs an open row
+    C_ROWS,  # what it does to the rows of its scope: OPENS, CLOSES or 0
+    C_WIDE,  # it and the row commands it may need move nothing below the rank level
+    C_CHECK,  # checks: first ...
+    C_CHECK_END,  # ... and end
+    C_GROUP,  # groups: (look-up table of the level, first rule, end of the rules); a rule: (command held back, ticks)
+    C_GROUP_END,
     C_ENTERS,  # bit w: enters window w
     C_WAITS,  # bit w: waits for window w
     C_BEFORE_SIBLING,  # takes part in a sibling rule as the earlier command
     C_AFTER_SIBLING,  # ... as the later one
-    C_SCOPE_BANKS,  # banks in its scope
-) = range(21)
+) = range(24)
 COMMAND = 24
-RULE = 3
+GROUP = 3
+RULE = 2
 WINDOW = 4
-SIBLING = 5
+SIBLING = 6
+OPENS, CLOSES = 1, -1
+
+_ROWS = {0: OPENS, 1: CLOSES, 4: CLOSES, 5: CLOSES}
+"""ACTIVATE, PRECHARGE, READ_PRECHARGE, WRITE_PRECHARGE of ``pimsim.dram.spec.Effect``."""
+_REFRESH = 6
+_COLUMN_EFFECTS = (2, 3, 4, 5, 7)
+"""READ, WRITE, READ_PRECHARGE, WRITE_PRECHARGE, COMPUTE."""
+RANK = 1
 
 
 def pack(table: Table) -> np.ndarray:
     """The packed form of a table: int64, one dimension."""
-    count = table.commands
-    levels = len(table.node_base)
+    count, levels = table.commands, len(table.node_base)
+    node = HEADER + count * COMMAND
+    window = node + levels * table.banks
+    sibling = window + len(table.window_level) * WINDOW
+    lists = sibling + len(table.sibling_level) * SIBLING
+    banks = np.arange(table.banks)
+    nodes = [table.at_ready + (table.node_base[v] + banks // table.node_banks[v]) * count for v in range(levels)]
+    windows = [table.node_banks[table.window_level], table.window_size, table.window_value, table.window_at]
+    siblings = [table.node_banks[table.sibling_level], table.node_banks[table.sibling_level - 1],
+                table.sibling_before, table.sibling_after, table.sibling_value, table.sibling_at]  # fmt: skip
+    header = np.zeros(HEADER, np.int64)
+    places = {
+        H_BANKS: table.banks, H_RANKS: table.ranks, H_BANKS_PER_RANK: table.node_banks[RANK], H_REFRESH: table.refresh,
+        H_PRECHARGE_ALL: table.precharge_all, H_INTERVAL: table.refresh_interval,
+        H_ACTIVATE_OVER_OPEN: table.activate_over_open, H_ALIGN: np.lcm.reduce(table.align_period),
+        H_AT_ROW: table.at_row, H_AT_DUE: table.at_due, H_AT_NARROW: table.at_narrow, H_AT_COUNTERS: table.state_size,
+        H_AT_COUNTS: table.state_size + CAUSES, H_AT_ACTIVE: table.state_size + CAUSES + count,
+        H_VECTOR: counters(table).stop, H_WINDOW: window, H_SIBLING: sibling, H_SIBLING_END: lists,
+    }  # fmt: skip
+    for place, value in places.items():
+        header[place] = value
+    records, tail = _records(table, node, lists)
+    parts = [header, records, np.array(nodes), np.stack(windows, axis=1), np.stack(siblings, axis=1), np.array(tail)]
+    return np.concatenate([p.ravel() for p in parts]).astype(np.int64)
+
+
+def _records(table: Table, node: int, lists: int) -> tuple[np.ndarray, list[int]]:
+    """The records of the commands, and the lists of checks, groups and rules that they refer to.
+
+    ``node`` is where the look-up tables of the levels begin, ``lists`` where the lists will stand.
+    """
+    count, levels = table.commands, len(table.node_base)
     records = np.zeros((count, COMMAND), np.int64)
     columns = {
-        C_SCOPE: table.scope, C_EFFECT: table.effect, C_BUS: table.bus, C_BUS_CYCLES: table.bus_cycles,
-        C_LATENCY: table.latency, C_OPENER: table.opener, C_CLOSER: table.closer, C_ACTIVATIONS: table.activations,
-        C_PERIOD: table.align_period, C_PHASE: table.align_phase, C_CAUSE: table.cause, C_CADENCE: table.cadence,
-        C_OCCUPANCY: table.occupancy, C_RULE_BEGIN: table.rule_begin[:-1], C_RULE_END: table.rule_begin[1:],
-        C_LEVELS: table.check_level @ (1 << np.arange(levels)),
-        C_SCOPE_BANKS: table.node_banks[table.scope],
+        C_EFFECT: table.effect, C_BUS: BUS + table.bus, C_BUS_CYCLES: table.bus_cycles,
+        C_LATENCY: np.where(table.effect == _REFRESH, 0, table.latency), C_OPENER: table.opener, C_CLOSER: table.closer,
+        C_ACTIVATIONS: table.activations, C_PERIOD: table.align_period, C_PHASE: table.align_phase,
+        C_CAUSE: table.cause, C_CADENCE: table.cadence, C_OCCUPANCY: table.occupancy,
+        C_BANKS: table.node_banks[table.scope], C_COLUMN: np.isin(table.effect, _COLUMN_EFFECTS),
     }  # fmt: skip
     for column, values in columns.items():
         records[:, column] = values
@@ -87,24 +127,23 @@ def pack(table: Table) -> np.ndarray:
     records[table.sibling_before, C_BEFORE_SIBLING] = 1
     records[table.sibling_after, C_AFTER_SIBLING] = 1
 
-    banks = np.arange(table.banks)
-    nodes = [table.at_ready + (table.node_base[v] + banks // table.node_banks[v]) * count for v in range(levels)]
-    rules = np.stack([table.rule_level, table.rule_after, table.rule_value], axis=1)
-    windows = np.stack([table.window_level, table.window_size, table.window_value, table.window_at], axis=1)
-    siblings = np.stack([table.sibling_level, table.sibling_before, table.sibling_after, table.sibling_value,
-                         table.sibling_at], axis=1)  # fmt: skip
-    parts = [records, np.array(nodes), rules, windows, siblings, table.node_banks]
-    starts = HEADER + np.concatenate(([0], np.cumsum([p.size for p in parts])))
-    header = np.zeros(HEADER, np.int64)
-    header[H_COMMANDS], header[H_BANKS], header[H_RANKS] = count, table.banks, table.ranks
-    header[H_BANKS_PER_RANK] = table.node_banks[1]
-    header[H_REFRESH], header[H_PRECHARGE_ALL] = table.refresh, table.precharge_all
-    header[H_INTERVAL], header[H_ACTIVATE_OVER_OPEN] = table.refresh_interval, table.activate_over_open
-    header[H_AT_ROW], header[H_AT_DUE], header[H_AT_NARROW] = table.at_row, table.at_due, table.at_narrow
-    header[H_AT_COUNTERS], header[H_VECTOR] = table.state_size, table.state_size + CAUSES + count + 1
-    header[H_NODE], header[H_RULE], header[H_WINDOW], header[H_SIBLING], header[H_LEVEL_BANKS] = starts[1:6]
-    header[H_WINDOWS], header[H_SIBLINGS] = len(windows), len(siblings)
-    return np.concatenate([header, *(p.ravel() for p in parts)]).astype(np.int64)
+    tail: list[int] = []
+    for c in range(count):
+        involved = [c, *(int(x) for x in (table.opener[c], table.closer[c]) if x >= 0)]
+        records[c, C_WIDE] = all(table.scope[x] <= RANK for x in involved)
+        records[c, C_ROWS] = _ROWS.get(int(table.effect[c]), 0)
+        records[c, C_CHECK] = lists + len(tail)
+        tail += [node + v * table.banks for v in range(levels) if table.check_level[c, v]]
+        records[c, C_CHECK_END] = records[c, C_GROUP] = lists + len(tail)
+        rules = range(table.rule_begin[c], table.rule_begin[c + 1])
+        groups = {v: [k for k in rules if table.rule_level[k] == v] for v in range(levels)}
+        groups = {v: found for v, found in groups.items() if found}
+        records[c, C_GROUP_END] = at = lists + len(tail) + GROUP * len(groups)
+        for v, found in groups.items():
+            tail += [node + v * table.banks, at, at + RULE * len(found)]
+            at += RULE * len(found)
+        tail += [int(x) for found in groups.values() for k in found for x in (table.rule_after[k], table.rule_value[k])]
+    return records, tail
 
 
 def counters(table: Table) -> slice:

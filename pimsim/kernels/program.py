@@ -2,20 +2,35 @@
 
 A *program* is a list of instructions in order, int64 [n, 8]. An instruction is a command with its place and a count, or a loop over
 the instructions behind it. Column commands name the row they need; the channel closes and opens rows as an in-order open-row
-controller does. Explicit activates and precharges let a mapping interleave banks.
+controller does. Explicit activates and precharges let a mapping interleave banks. A count above 1 is for commands that leave the rows as
+they are: it stands for so many of them, one behind the other in consecutive columns.
 
 Fast-forward: DRAM timing only ever adds and takes maxima, so when the state relative to the last command repeats at the end of a
 loop's iteration, so will every following iteration until the next refresh. Those are added in one multiplication: identical
-results, not close ones.
+results, not close ones. The log, where there is one, is repeated with them.
 """
 
 from __future__ import annotations
 
 import numpy as np
+from numpy import uint64 as at
 
-from pimsim.kernels.channel import execute, first_due, not_due
-from pimsim.kernels.jit import jit
-from pimsim.kernels.packed import H_AT_COUNTERS, H_AT_DUE, H_AT_NARROW, H_AT_ROW, H_BANKS, H_RANKS, H_VECTOR
+from pimsim.kernels.channel import LOG_FIELDS, PRECHARGE, execute, first_due, not_due, put, row_is_open
+from pimsim.kernels.jit import inline, inner, jit
+from pimsim.kernels.packed import (
+    C_CAUSE,
+    C_EFFECT,
+    C_WIDE,
+    COMMAND,
+    H_ALIGN,
+    H_AT_DUE,
+    H_AT_NARROW,
+    H_AT_ROW,
+    H_BANKS,
+    H_RANKS,
+    H_VECTOR,
+    HEADER,
+)
 from pimsim.kernels.table import BUS, CHARGED, DONE, LAST, OPEN, OPEN_SINCE, OWN_CAUSE, OWN_END, REST_CAUSE, REST_END, UNIFORM
 
 # Instruction fields.
@@ -26,48 +41,59 @@ LOOP = -1
 BOUNDARY = 1
 """Flag: a due refresh may come before this instruction, closing all rows."""
 WIDE = 2
-"""Flag of a loop: its body holds only commands of rank or channel scope, so that only the front of the state changes."""
+"""Flag of a loop, for its readers: the body holds only commands of rank or channel scope. The kernel sees for itself."""
 MAX_DEPTH = 4
+"""Loops within loops, at most."""
+WORTH = 4
+"""Fewer iterations than this leave nothing to fast-forward: two must be seen to repeat, and the last one is always run."""
+
+# A frame: what is known of a loop that is being run.
+F_HEAD, F_LEFT, F_ROW, F_COLUMN, F_LIMIT, F_SEEN, F_LOG, F_DECISIONS = range(8)
+FRAME = 8
+NO_LIMIT = 0
 
 
-@jit
+@inline
 def _row_repeats(row, before, row_step):
     if row < 0 or before < 0:
         return row < 0 and before < 0
     return row == before or row == before + row_step
 
 
-@jit
+@inner
 def _repeats(t, s, snapshot, limit, row_step):
     """Does the state, relative to its last command, equal the snapshot's? Rows may have moved by ``row_step``."""
     now = s[LAST]
     before = snapshot[LAST]
+    if now == before or (now - before) % t[H_ALIGN]:
+        return False
     if s[CHARGED] - now != snapshot[CHARGED] - before or s[OWN_CAUSE] != snapshot[OWN_CAUSE] or s[OPEN] != snapshot[OPEN]:
         return False
     if s[REST_END] > now and s[REST_CAUSE] != snapshot[REST_CAUSE]:
         return False
-    for i in (BUS, BUS + 1, DONE, OWN_END, REST_END):
-        if max(s[i] - now, 0) != max(snapshot[i] - before, 0):
-            return False
     if s[OPEN_SINCE] != snapshot[OPEN_SINCE] and s[OPEN_SINCE] - snapshot[OPEN_SINCE] != now - before:
         return False
     if not _row_repeats(s[UNIFORM], snapshot[UNIFORM], row_step):
         return False
     ready = t[H_AT_DUE] + t[H_RANKS]
     for i in range(t[H_AT_DUE], ready):
-        if s[i] != snapshot[i]:
+        if s[at(i)] != snapshot[at(i)]:
             return False
-    rows = t[H_AT_ROW]
-    for i in range(ready, min(limit, rows)):
-        if max(s[i] - now, 0) != max(snapshot[i] - before, 0):
-            return False
-    for i in range(rows, min(limit, rows + t[H_BANKS])):
-        if not _row_repeats(s[i], snapshot[i], row_step):
-            return False
+    different = 0
+    for i in (BUS, BUS + 1, DONE, OWN_END, REST_END):
+        different |= max(s[i] - now, 0) ^ max(snapshot[i] - before, 0)
+    for i in range(ready, limit):
+        different |= max(s[at(i)] - now, 0) ^ max(snapshot[at(i)] - before, 0)
+    if different:
+        return False
+    if s[UNIFORM] < 0 and s[OPEN] > 0:
+        for i in range(t[H_AT_ROW], t[H_AT_ROW] + t[H_BANKS]):
+            if not _row_repeats(s[at(i)], snapshot[at(i)], row_step):
+                return False
     return True
 
 
-@jit
+@inner
 def _skip(t, s, snapshot, limit, times):
     """Move the channel on by ``times`` iterations like the last one (the snapshot is one iteration old)."""
     step = (s[LAST] - snapshot[LAST]) * times
@@ -75,14 +101,77 @@ def _skip(t, s, snapshot, limit, times):
         if s[i] != snapshot[i]:
             s[i] += step
     s[UNIFORM] += (s[UNIFORM] - snapshot[UNIFORM]) * times
-    rows = t[H_AT_ROW]
-    for i in range(t[H_AT_DUE] + t[H_RANKS], min(limit, rows)):
-        if s[i] != snapshot[i]:
-            s[i] += step
-    for i in range(rows, min(limit, rows + t[H_BANKS])):
-        s[i] += (s[i] - snapshot[i]) * times
-    for i in range(t[H_AT_COUNTERS], t[H_VECTOR]):
-        s[i] += (s[i] - snapshot[i]) * times
+    for i in range(t[H_AT_DUE] + t[H_RANKS], limit):
+        s[at(i)] += step if s[at(i)] != snapshot[at(i)] else 0
+    for i in range(t[H_AT_ROW], t[H_VECTOR]):  # rows and counters
+        s[at(i)] += (s[at(i)] - snapshot[at(i)]) * times
+
+
+@inner
+def _keep(t, s, snapshot, limit):
+    """Take a snapshot."""
+    for i in range(limit):
+        snapshot[at(i)] = s[at(i)]
+    for i in range(t[H_AT_ROW], t[H_VECTOR]):
+        snapshot[at(i)] = s[at(i)]
+
+
+@inner
+def _repeat_log(log, begin, times, period, row_step, column_step):
+    """Append the entries behind number ``begin`` another ``times`` times, each later than the one before by ``period``."""
+    end = log[0, 0]
+    for k in range(1, times + 1):
+        for e in range(begin + 1, end + 1):
+            log[0, 0] += 1
+            n = log[0, 0]
+            if n < log.shape[0]:
+                for f in range(LOG_FIELDS):
+                    log[n, f] = log[e, f]
+                log[n, 0] += k * period
+                log[n, 4] += k * row_step if log[n, 4] >= 0 else 0
+                log[n, 5] += k * column_step if log[n, 5] >= 0 else 0
+
+
+@inner
+def _limit(t, program, head):
+    """Where the part of the state ends that a loop's body can change or look at: commands of rank scope leave most alone."""
+    for pc in range(head + 1, head + 1 + program[head, LENGTH]):
+        if program[pc, OP] != LOOP and not t[HEADER + program[pc, OP] * COMMAND + C_WIDE]:
+            return t[H_AT_ROW]
+    return t[H_AT_NARROW]
+
+
+@inner
+def _fast_forward(t, s, snapshot, log, frame, program, decisions, decided, postpone):
+    """At the end of an iteration: skip the following ones if they repeat it, and take note of the state.
+
+    Returns:
+        How many were skipped, and the tick of the latest decision about a refresh with them.
+    """
+    head = frame[F_HEAD]
+    if frame[F_LIMIT] == NO_LIMIT:
+        frame[F_LIMIT] = _limit(t, program, head)
+    limit = frame[F_LIMIT]
+    times = 0
+    if frame[F_SEEN] and _repeats(t, s, snapshot, limit, program[head, ROW]):
+        period = s[LAST] - snapshot[LAST]
+        times = frame[F_LEFT] - 1
+        if decisions > frame[F_DECISIONS]:  # the iteration decided about a refresh, and so would the next ones
+            times = max(min(times, (first_due(t, s) + postpone - 1 - decided) // period), 0)
+            if times > 0:
+                decided += period * times
+                not_due(t, s, decided, postpone)
+        if times > 0:
+            if log.shape[0] > 0:
+                _repeat_log(log, frame[F_LOG], times, period, program[head, ROW], program[head, COLUMN])
+            _skip(t, s, snapshot, limit, times)
+    if frame[F_LEFT] - times > 1:
+        _keep(t, s, snapshot, limit)
+        frame[F_SEEN] = 1
+        if log.shape[0] > 0:
+            frame[F_LOG] = log[0, 0]
+    frame[F_DECISIONS] = decisions
+    return times, decided
 
 
 @jit
@@ -95,66 +184,64 @@ def run_program(t, s, snapshots, log, program, begin, end, row_base, column_base
         postpone: ticks by which a refresh may be late.
         fast: whether iterations that repeat are added at once.
     """
-    loop_pc = np.empty(MAX_DEPTH, np.int64)
-    left = np.empty(MAX_DEPTH, np.int64)
-    seen = np.empty(MAX_DEPTH, np.int64)
-    row_at = np.empty(MAX_DEPTH + 1, np.int64)
-    column_at = np.empty(MAX_DEPTH + 1, np.int64)
-    row_at[0] = row_base
-    column_at[0] = column_base
-    decided = -1  # tick of the latest decision about a refresh
+    frames = np.empty((MAX_DEPTH, FRAME), np.int64)
+    _run(t, s, snapshots, frames, log, program, begin, end, row_base, column_base, floor, postpone, fast)
+
+
+@inner
+def _run(t, s, snapshots, frames, log, program, begin, end, row_base, column_base, floor, postpone, fast):
+    """:func:`run_program` with its stack of loops."""
+    row, column = row_base, column_base
+    decisions = 0  # about a refresh ...
+    decided = -1  # ... and the tick of the latest
     depth = 0
+    turn = -1  # where the innermost loop ends
     pc = begin
     while True:
-        if depth > 0 and pc == loop_pc[depth - 1] + 1 + program[loop_pc[depth - 1], LENGTH]:
-            d = depth - 1
-            head = loop_pc[d]
-            left[d] -= 1
-            if left[d] == 0:
-                depth -= 1
+        if pc == turn:
+            frame = frames[depth - 1]
+            head = frame[F_HEAD]
+            frame[F_LEFT] -= 1
+            if fast and frame[F_LEFT] > 0 and program[head, COUNT] >= WORTH:
+                times, decided = _fast_forward(t, s, snapshots[depth - 1], log, frame, program, decisions, decided, postpone)
+                frame[F_LEFT] -= times
+                row += program[head, ROW] * times
+                column += program[head, COLUMN] * times
+            if frame[F_LEFT] > 0:
+                row += program[head, ROW]
+                column += program[head, COLUMN]
+                pc = head + 1
                 continue
-            if fast:
-                limit = t[H_AT_NARROW] if program[head, FLAGS] & WIDE else t[H_AT_COUNTERS]
-                snapshot = snapshots[d]
-                if seen[d] and s[LAST] > snapshot[LAST] and _repeats(t, s, snapshot, limit, program[head, ROW]):
-                    period = s[LAST] - snapshot[LAST]
-                    times = left[d] - 1
-                    if decided > snapshot[LAST]:  # the iteration decided about a refresh, and so would the next ones
-                        times = min(times, (first_due(t, s) + postpone - 1 - decided) // period)
-                        if times > 0:
-                            decided += period * times
-                            not_due(t, s, decided, postpone)
-                    if times > 0:
-                        _skip(t, s, snapshot, limit, times)
-                        left[d] -= times
-                        row_at[depth] += program[head, ROW] * times
-                        column_at[depth] += program[head, COLUMN] * times
-                if left[d] > 1:
-                    for i in range(limit):
-                        snapshot[i] = s[i]
-                    for i in range(t[H_AT_COUNTERS], t[H_VECTOR]):
-                        snapshot[i] = s[i]
-                    seen[d] = 1
-            row_at[depth] += program[head, ROW]
-            column_at[depth] += program[head, COLUMN]
-            pc = head + 1
+            row, column = frame[F_ROW], frame[F_COLUMN]
+            depth -= 1
+            turn = -1
+            if depth > 0:
+                head = frames[depth - 1, F_HEAD]
+                turn = head + 1 + program[head, LENGTH]
             continue
         if pc == end:
             break
-        if program[pc, OP] == LOOP:
-            if program[pc, COUNT] == 0:
-                pc += 1 + program[pc, LENGTH]
-                continue
-            loop_pc[depth] = pc
-            left[depth] = program[pc, COUNT]
-            seen[depth] = 0
-            depth += 1
-            row_at[depth] = row_at[depth - 1]
-            column_at[depth] = column_at[depth - 1]
+        op = program[at(pc), OP]
+        if op == LOOP:
+            if program[pc, COUNT] > 0:
+                frame = frames[depth]
+                frame[F_HEAD], frame[F_LEFT], frame[F_ROW], frame[F_COLUMN] = pc, program[pc, COUNT], row, column
+                frame[F_LIMIT], frame[F_SEEN] = NO_LIMIT, 0
+                depth += 1
+                turn = pc + 1 + program[pc, LENGTH]
+            else:
+                pc += program[pc, LENGTH]
             pc += 1
             continue
-        at = execute(t, s, log, program[pc, OP], program[pc, BANK], program[pc, ROW] + row_at[depth],
-                     program[pc, COLUMN] + column_at[depth], program[pc, COUNT], program[pc, FLAGS] & BOUNDARY, floor,
-                     postpone)
-        decided = max(decided, at)
+        bank, its_row = program[at(pc), BANK], program[at(pc), ROW] + row
+        its_column, count = program[at(pc), COLUMN] + column, program[at(pc), COUNT]
+        boundary = program[at(pc), FLAGS] & BOUNDARY
+        record = HEADER + op * COMMAND
+        if not boundary and t[at(record + C_EFFECT)] > PRECHARGE and row_is_open(t, s, record, bank, its_row):
+            put(t, s, log, op, bank, its_row, its_column, count, floor, t[at(record + C_CAUSE)])
+        else:
+            tick = execute(t, s, log, op, bank, its_row, its_column, count, boundary, floor, postpone)
+            if tick >= 0:
+                decisions += 1
+                decided = tick
         pc += 1

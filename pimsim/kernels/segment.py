@@ -2,17 +2,17 @@
 
 A *task* is an operator's share of work on one resource: a program for each channel, or so many ticks of the ASIC. Each resource
 takes its tasks in list order, so going through the list once, with every start the maximum of what it waits for, is the
-event-driven outcome; nothing is decided in a different order. Channels in the same state that are given the same program are
-simulated once (exact folding): they share a *slot*, part when their programs differ and merge when their states,
-relative to the next task's start, are equal again.
+event-driven outcome; nothing is decided in a different order. (For the channels this means that no task begins before the one
+listed before it has begun.) Channels in the same state that are given the same program are simulated once (exact folding): they
+share a *slot*, part when their programs differ and merge when their states, relative to the next task's start, are equal again.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from pimsim.kernels.channel import ASIC_CAUSE, IDLE_CAUSE, charge_until, count_active, wait_until
-from pimsim.kernels.jit import jit
+from pimsim.kernels.channel import ASIC_CAUSE, IDLE_CAUSE, LOG_FIELDS, charge_until, wait_until
+from pimsim.kernels.jit import inner, jit
 from pimsim.kernels.memo import recall, remember
 from pimsim.kernels.packed import H_AT_COUNTERS, H_AT_DUE, H_AT_ROW, H_RANKS, H_VECTOR
 from pimsim.kernels.program import MAX_DEPTH, run_program
@@ -20,6 +20,7 @@ from pimsim.kernels.table import (
     BUS,
     CHARGED,
     DONE,
+    LAST,
     OPEN,
     OPEN_SINCE,
     OWN_CAUSE,
@@ -42,7 +43,7 @@ BEFORE = -1
 """A dependency on whatever came before: the end of the previous repetition."""
 
 
-@jit
+@inner
 def _charge_wait(t, s, tick, asic_begin, asic_end, asic_from, asic_to):
     """Charge the ticks of a waiting channel up to ``tick``: its last command's own, the ASIC's while that is busy, idle."""
     if tick <= s[CHARGED]:
@@ -59,20 +60,18 @@ def _charge_wait(t, s, tick, asic_begin, asic_end, asic_from, asic_to):
     s[CHARGED] = tick
 
 
-@jit
+@inner
 def _same(t, a, b, tick):
     """Are two channels in the same state, seen from commands at or after ``tick``?"""
     if a[UNIFORM] != b[UNIFORM] or a[OPEN] != b[OPEN] or a[CHARGED] != b[CHARGED]:
         return False
-    if a[OWN_END] > tick and a[OWN_CAUSE] != b[OWN_CAUSE] or a[REST_END] > tick and a[REST_CAUSE] != b[REST_CAUSE]:
-        return False
-    for i in range(BUS, DONE):
-        if max(a[i], tick) != max(b[i], tick):
-            return False
-    if max(a[OWN_END], tick) != max(b[OWN_END], tick) or max(a[REST_END], tick) != max(b[REST_END], tick):
-        return False
     if a[OPEN] > 0 and a[OPEN_SINCE] != b[OPEN_SINCE]:
         return False
+    if a[OWN_END] > tick and a[OWN_CAUSE] != b[OWN_CAUSE] or a[REST_END] > tick and a[REST_CAUSE] != b[REST_CAUSE]:
+        return False
+    for i in (LAST, BUS, BUS + 1, OWN_END, REST_END):
+        if max(a[i], tick) != max(b[i], tick):
+            return False
     ready = t[H_AT_DUE] + t[H_RANKS]
     for i in range(t[H_AT_DUE], ready):
         if a[i] != b[i]:
@@ -86,7 +85,7 @@ def _same(t, a, b, tick):
     return True
 
 
-@jit
+@inner
 def _account(t, slots, used, states, by_channel, by_class, kind):
     """Add what each slot did to each of its channels and to the operator class, and begin anew."""
     first = t[H_AT_COUNTERS]
@@ -101,7 +100,7 @@ def _account(t, slots, used, states, by_channel, by_class, kind):
                 states[s, i] = 0
 
 
-@jit
+@inner
 def _merge(t, states, slots, used, tick):
     """Give channels whose states are equal from ``tick`` on the same slot."""
     channels = slots.size
@@ -116,14 +115,14 @@ def _merge(t, states, slots, used, tick):
                         slots[c] = a
 
 
-@jit
+@inner
 def _mark_used(slots, used):
     used[:] = 0
     for c in range(slots.size):
         used[slots[c]] = 1
 
 
-@jit
+@inner
 def _part(states, slots, used, task_program, slot_program, new_slot):
     """Give channels of one slot whose programs differ slots of their own; ``slot_program`` is what each slot will run."""
     channels = slots.size
@@ -152,6 +151,36 @@ def _part(states, slots, used, task_program, slot_program, new_slot):
         slots[c] = new_slot[c]
 
 
+@inner
+def _begin_log(log, slots, s, task):
+    """Say in the log for which channel (the first of the slot) and task the next entries are; returns how many there are."""
+    if log.shape[0] == 0:
+        return 0
+    channel = 0
+    while slots[channel] != s:
+        channel += 1
+    log[0, 1] = channel
+    log[0, 2] = task
+    return log[0, 0]
+
+
+@inner
+def _share_log(log, slots, s, mark):
+    """Repeat the entries behind number ``mark`` for the other channels of the slot."""
+    if log.shape[0] == 0:
+        return
+    end = log[0, 0]
+    for c in range(log[0, 1] + 1, slots.size):
+        if slots[c] == s:
+            for e in range(mark + 1, end + 1):
+                log[0, 0] += 1
+                n = log[0, 0]
+                if n < log.shape[0]:
+                    for f in range(LOG_FIELDS):
+                        log[n, f] = log[e, f]
+                    log[n, 1] = c
+
+
 @jit
 def run_segment(t, states, slots, programs, program_begin, tasks, task_programs, dependency_begin, dependencies,
                 dependency_kind, repeats, clock, postpone, fast, fold, by_channel, by_class, task_begin, task_end, log,
@@ -168,8 +197,8 @@ def run_segment(t, states, slots, programs, program_begin, tasks, task_programs,
         fold: whether channels in equal states share a slot. Without it the slots must all differ.
         by_channel, by_class: int64 [channels or classes, counters]: added to.
         task_begin, task_end: int64 [repeats, T]: filled.
-        log: see ``pimsim.kernels.channel``; must be empty when folding.
-        memo: see ``pimsim.kernels.memo``; an empty one remembers nothing.
+        log: see ``pimsim.kernels.channel``; the commands of each channel are in order.
+        memo: see ``pimsim.kernels.memo``; an empty one remembers nothing, and none is used while there is a log.
 
     Returns:
         The tick at which the last task ends.
@@ -186,6 +215,8 @@ def run_segment(t, states, slots, programs, program_begin, tasks, task_programs,
     asic_count = 0
     asic_seen = 0
     asic_free = clock
+    pim_begin = clock
+    remembering = memo.keys.shape[0] > 0 and log.shape[0] == 0
     before = clock
     for r in range(repeats):
         latest = before
@@ -209,13 +240,15 @@ def run_segment(t, states, slots, programs, program_begin, tasks, task_programs,
                 asic_end[asic_count] = end
                 asic_count += 1
             else:
+                begin = max(begin, pim_begin)
+                pim_begin = begin
                 _mark_used(slots, used)
                 for s in range(channels):
                     if used[s]:
                         _charge_wait(t, states[s], begin, asic_begin, asic_end, asic_seen, asic_count)
-                        if log.shape[0] > 0:
-                            log[0, 1] = s
+                        mark = _begin_log(log, slots, s, r * count + k)
                         wait_until(t, states[s], log, begin)
+                        _share_log(log, slots, s, mark)
                 while asic_seen < asic_count and asic_end[asic_seen] <= begin:
                     asic_seen += 1
                 _account(t, slots, used, states, by_channel, by_class, tasks[k, CLASS])
@@ -229,13 +262,12 @@ def run_segment(t, states, slots, programs, program_begin, tasks, task_programs,
                         p = slot_program[s]
                         if p >= 0:
                             row = tasks[k, ROW_BASE] + r * tasks[k, ROW_STEP]
-                            if memo.keys.shape[0] == 0 or not recall(t, states[s], memo, p, row, begin):
-                                if log.shape[0] > 0:
-                                    log[0, 1] = s
-                                    log[0, 2] = r * count + k
+                            if not remembering or not recall(t, states[s], memo, p, row, begin):
+                                mark = _begin_log(log, slots, s, r * count + k)
                                 run_program(t, states[s], snapshots, log, programs, program_begin[p],
                                             program_begin[p + 1], row, tasks[k, COLUMN_BASE], begin, postpone, fast)
-                                if memo.keys.shape[0] > 0:
+                                _share_log(log, slots, s, mark)
+                                if remembering:
                                     remember(t, states[s], memo, p, row, begin)
                         end = max(end, states[s, DONE])
                 _account(t, slots, used, states, by_channel, by_class, tasks[k, CLASS])
@@ -245,11 +277,13 @@ def run_segment(t, states, slots, programs, program_begin, tasks, task_programs,
             task_end[r, k] = end
             latest = max(latest, end)
         before = latest
-    # everything is charged up to the end of the segment
+    # every channel waits for the end of the segment, so that all ticks up to it are charged
     _mark_used(slots, used)
     for s in range(channels):
         if used[s]:
             _charge_wait(t, states[s], before, asic_begin, asic_end, asic_seen, asic_count)
-            count_active(t, states[s], before)
+            mark = _begin_log(log, slots, s, repeats * count - 1)
+            wait_until(t, states[s], log, before)
+            _share_log(log, slots, s, mark)
     _account(t, slots, used, states, by_channel, by_class, tasks[count - 1, CLASS])
     return before

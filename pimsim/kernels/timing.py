@@ -6,126 +6,138 @@ channel to its target, and issuing it moves the ready times of the nodes on that
 cadence counts as one: only the last of them can hold a later command back, because every rule counts from the latest. Windows
 and sibling rules keep, for each earlier command, the tick at which it stops holding back. So every entry of the state is a tick
 before which something may not happen, and entries in the past mean nothing: states are compared on what lies ahead.
+
+A channel takes its commands in order: none issues before the last one, also where row and column commands have buses of their own.
 """
 
 from __future__ import annotations
 
-from pimsim.kernels.jit import inline, jit
+from numpy import uint64 as at  # an index known not to be negative: numba then leaves out the test for one
+
+from pimsim.kernels.jit import inline, inner
 from pimsim.kernels.packed import (
     C_ACTIVATIONS,
     C_AFTER_SIBLING,
     C_BEFORE_SIBLING,
     C_BUS,
     C_BUS_CYCLES,
+    C_CHECK,
+    C_CHECK_END,
     C_ENTERS,
-    C_LEVELS,
+    C_GROUP,
+    C_GROUP_END,
     C_PERIOD,
     C_PHASE,
-    C_RULE_BEGIN,
-    C_RULE_END,
-    C_SCOPE,
     C_WAITS,
     COMMAND,
-    H_BANKS,
-    H_LEVEL_BANKS,
-    H_NODE,
-    H_RULE,
+    GROUP,
     H_SIBLING,
-    H_SIBLINGS,
+    H_SIBLING_END,
     H_WINDOW,
     HEADER,
     RULE,
     SIBLING,
     WINDOW,
 )
-from pimsim.kernels.table import BUS, LAST
+from pimsim.kernels.table import LAST
 
 
 @inline
 def aligned(t, command, tick):
     """The first tick at or after ``tick`` on which the command may issue at all (edges of a clock)."""
     record = HEADER + command * COMMAND
-    period = t[record + C_PERIOD]
-    return tick + (t[record + C_PHASE] - tick) % period if period > 1 else tick
+    period = t[at(record + C_PERIOD)]
+    return tick + (t[at(record + C_PHASE)] - tick) % period if period > 1 else tick
 
 
-@jit
-def earliest(t, s, command, bank):
+@inline
+def allowed(t, s, command, bank):
     """First tick at which ``command`` to flat bank ``bank`` breaks no rule, window, sibling rule or bus occupancy."""
     record = HEADER + command * COMMAND
-    tick = s[BUS + t[record + C_BUS]]
-    banks = t[H_BANKS]
-    node = t[H_NODE] + bank
-    levels = t[record + C_LEVELS]
-    for level in range(t[record + C_SCOPE] + 1):
-        if levels >> level & 1:
-            ready = s[t[node + level * banks] + command]
-            if ready > tick:
-                tick = ready
-    waits = t[record + C_WAITS]
-    w = t[H_WINDOW]
-    while waits:
-        if waits & 1:
-            size = t[w + 1]
-            # a command of several activations needs that many places in the window
-            weight = min(t[record + C_ACTIVATIONS], size)
-            ready = s[t[w + 3] + bank // t[t[H_LEVEL_BANKS] + t[w]] * size + weight - 1]
-            if ready > tick:
-                tick = ready
-        waits >>= 1
-        w += WINDOW
-    if t[record + C_AFTER_SIBLING]:
-        tick = _after_siblings(t, s, command, bank, tick)
+    tick = max(s[at(t[at(record + C_BUS)])], s[LAST])
+    for k in range(t[at(record + C_CHECK)], t[at(record + C_CHECK_END)]):
+        node = t[at(t[at(k)] + bank)]
+        tick = max(tick, s[at(node + command)])
+    if t[at(record + C_WAITS)]:
+        tick = max(tick, _after_windows(t, s, command, bank))
+    if t[at(record + C_AFTER_SIBLING)]:
+        tick = max(tick, _after_siblings(t, s, command, bank))
     return aligned(t, command, tick)
 
 
-@jit
-def _after_siblings(t, s, command, bank, tick):
-    """``tick``, moved behind what the sibling rules demand."""
-    for k in range(t[H_SIBLINGS]):
-        rule = t[H_SIBLING] + k * SIBLING
-        if t[rule + 2] != command:
-            continue
-        own_banks = t[t[H_LEVEL_BANKS] + t[rule]]
-        parent_banks = t[t[H_LEVEL_BANKS] + t[rule] - 1]
-        own = bank // own_banks
-        first = bank // parent_banks * parent_banks // own_banks
-        for node in range(first, first + parent_banks // own_banks):
-            if node != own:
-                tick = max(tick, s[t[rule + 4] + node])
+@inner
+def earliest(t, s, command, bank):
+    """The same as :func:`allowed`, to be called where inlining it does not pay."""
+    return allowed(t, s, command, bank)
+
+
+@inner
+def _after_windows(t, s, command, bank):
+    """The tick at which every window that the command waits for has room for its activations."""
+    tick = s[LAST]
+    waits = t[HEADER + command * COMMAND + C_WAITS]
+    w = t[H_WINDOW]
+    while waits:
+        if waits & 1:
+            weight = min(t[HEADER + command * COMMAND + C_ACTIVATIONS], t[w + 1])
+            tick = max(tick, s[t[w + 3] + bank // t[w] * t[w + 1] + weight - 1])
+        waits >>= 1
+        w += WINDOW
     return tick
 
 
-@jit
+@inner
+def _after_siblings(t, s, command, bank):
+    """The tick at which no sibling rule holds the command back any more."""
+    tick = s[LAST]
+    for rule in range(t[H_SIBLING], t[H_SIBLING_END], SIBLING):
+        if t[rule + 3] == command:
+            own = bank // t[rule]
+            first = bank // t[rule + 1] * t[rule + 1] // t[rule]
+            for node in range(first, first + t[rule + 1] // t[rule]):
+                if node != own:
+                    tick = max(tick, s[t[rule + 5] + node])
+    return tick
+
+
+@inline
 def issue(t, s, command, bank, tick):
     """Record that ``command`` issued at ``tick`` (the last of a counted run): everything it holds back moves."""
     record = HEADER + command * COMMAND
     s[LAST] = tick
-    s[BUS + t[record + C_BUS]] = tick + t[record + C_BUS_CYCLES]
-    banks = t[H_BANKS]
-    node = t[H_NODE] + bank
-    rules = t[H_RULE]
-    for k in range(rules + RULE * t[record + C_RULE_BEGIN], rules + RULE * t[record + C_RULE_END], RULE):
-        index = t[node + t[k] * banks] + t[k + 1]
-        ready = tick + t[k + 2]
-        if ready > s[index]:
-            s[index] = ready
-    enters = t[record + C_ENTERS]
+    s[at(t[at(record + C_BUS)])] = tick + t[at(record + C_BUS_CYCLES)]
+    for group in range(t[at(record + C_GROUP)], t[at(record + C_GROUP_END)], GROUP):
+        node = t[at(t[at(group)] + bank)]
+        for rule in range(t[at(group + 1)], t[at(group + 2)], RULE):
+            ready = at(node + t[at(rule)])
+            s[ready] = max(s[ready], tick + t[at(rule + 1)])
+    if t[at(record + C_ENTERS)]:
+        _enter_windows(t, s, command, bank, tick)
+    if t[at(record + C_BEFORE_SIBLING)]:
+        _note_sibling(t, s, command, bank, tick)
+
+
+@inner
+def _enter_windows(t, s, command, bank, tick):
+    """Drop the oldest of each window's history, as many as the command is activations, and append as many."""
+    enters = t[HEADER + command * COMMAND + C_ENTERS]
     w = t[H_WINDOW]
     while enters:
         if enters & 1:
             size = t[w + 1]
-            weight = min(t[record + C_ACTIVATIONS], size)
-            history = t[w + 3] + bank // t[t[H_LEVEL_BANKS] + t[w]] * size
-            # oldest first: drop `weight` of them, append as many
+            weight = min(t[HEADER + command * COMMAND + C_ACTIVATIONS], size)
+            history = t[w + 3] + bank // t[w] * size
             for i in range(history, history + size - weight):
                 s[i] = s[i + weight]
             for i in range(history + size - weight, history + size):
                 s[i] = tick + t[w + 2]
         enters >>= 1
         w += WINDOW
-    if t[record + C_BEFORE_SIBLING]:
-        for k in range(t[H_SIBLINGS]):
-            rule = t[H_SIBLING] + k * SIBLING
-            if t[rule + 1] == command:
-                s[t[rule + 4] + bank // t[t[H_LEVEL_BANKS] + t[rule]]] = tick + t[rule + 3]
+
+
+@inner
+def _note_sibling(t, s, command, bank, tick):
+    """Note until when the command holds back others in its siblings."""
+    for rule in range(t[H_SIBLING], t[H_SIBLING_END], SIBLING):
+        if t[rule + 2] == command:
+            s[t[rule + 5] + bank // t[rule]] = tick + t[rule + 4]
