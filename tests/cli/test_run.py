@@ -18,7 +18,10 @@ import pytest
 from pimsim.cli import main as cli
 from pimsim.cli import run as command
 from pimsim.cli.run import _Lines, _Steps
+from pimsim.config import load_workload
 from pimsim.errors import SimulationError
+from pimsim.model import tracefile as model
+from pimsim.model.lowering import lower_workload
 
 Said = tuple[int, str, str]
 Pimsim = Callable[..., Said]
@@ -37,9 +40,17 @@ def pimsim(capfd: pytest.CaptureFixture[str]) -> Pimsim:
     return call
 
 
-def trace_of(tiny: str, path: Path, pimsim: Pimsim) -> Path:
-    with pytest.raises(SystemExit):
-        cli.main(["lower", tiny, "-o", str(path)])
+def write_trace(tiny: str, path: Path, change: Callable[[int, dict[str, str]], None] = lambda number, row: None) -> Path:
+    """The trace of a workload, each row changed."""
+    model.write_trace(lower_workload(load_workload(tiny)), path)
+    with path.open() as file:
+        rows = list(csv.DictReader(file))
+    for number, row in enumerate(rows):
+        change(number, row)
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
     return path
 
 
@@ -86,23 +97,18 @@ def test_short_cuts_can_be_switched_off(pimsim: Pimsim, tiny: str) -> None:
 
 
 def test_a_trace_is_run(pimsim: Pimsim, tiny: str, tmp_path: Path) -> None:
-    path = trace_of(tiny, tmp_path / "tiny.csv", pimsim)
+    path = write_trace(tiny, tmp_path / "tiny.csv")
     whole, traced = (json.loads(pimsim(*args, "--json")[1])["cycles"] for args in (("pim-gpt", tiny), ("pim-gpt", "--trace", path)))
     assert whole == traced
 
 
 def test_an_edited_trace_gives_another_result(pimsim: Pimsim, tiny: str, tmp_path: Path) -> None:
-    path = trace_of(tiny, tmp_path / "tiny.csv", pimsim)
-    rows = list(csv.DictReader(path.open()))
-    for row in rows:
+    def double(number: int, row: dict[str, str]) -> None:
         if row["name"] == "ffn1":
             row["rows"] = str(2 * int(row["rows"]))
             row["bytes_read"] = row["bytes_written"] = row["macs"] = ""
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, rows[0])
-        writer.writeheader()
-        writer.writerows(rows)
-    result = json.loads(pimsim("pim-gpt", "--trace", path, "--json")[1])
+
+    result = json.loads(pimsim("pim-gpt", "--trace", write_trace(tiny, tmp_path / "tiny.csv", double), "--json")[1])
     assert result["macs"] == 3 * (6 * 16 * 192**2 + 2 * 192 * 21)
 
 
@@ -227,14 +233,11 @@ def test_a_folder_that_holds_something_else_is_refused(pimsim: Pimsim, tiny: str
 )
 def test_a_wrong_trace_names_its_file_and_line(pimsim: Pimsim, tiny: str, tmp_path: Path, row: int, column: str, value: str,
                                                said: str) -> None:  # fmt: skip
-    path = trace_of(tiny, tmp_path / "t.csv", pimsim)
-    pimsim("--help")
-    rows = list(csv.DictReader(path.open()))
-    rows[row][column] = value
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, rows[0], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    def spoil(number: int, cells: dict[str, str]) -> None:
+        if number == row:
+            cells[column] = value
+
+    path = write_trace(tiny, tmp_path / "t.csv", spoil)
     code, out, err = pimsim("--trace", path, "--out", tmp_path / "run")
     assert (code, out) == (2, "")
     assert err.startswith(f"{path}:") and err[len(str(path)) + 1].isdigit()
@@ -243,9 +246,11 @@ def test_a_wrong_trace_names_its_file_and_line(pimsim: Pimsim, tiny: str, tmp_pa
 
 
 def test_a_trace_that_the_mapping_cannot_run_is_named(pimsim: Pimsim, tiny: str, tmp_path: Path) -> None:
-    path = trace_of(tiny, tmp_path / "t.csv", pimsim)
-    path.write_text(path.read_text().replace(",gelu,gelu,", ",gelu,combine,"))
-    pimsim("--help")
+    def combine(number: int, row: dict[str, str]) -> None:
+        if row["kind"] == "gelu":
+            row["kind"], row["bytes_read"], row["bytes_written"] = "combine", "", ""
+
+    path = write_trace(tiny, tmp_path / "t.csv", combine)
     code, _, err = pimsim("--trace", path)
     assert code == 2
     assert err.startswith(f"{path}: operator 'gelu' (combine): neither the memory nor the ASIC can run it; kinds: ")
