@@ -25,12 +25,12 @@ if TYPE_CHECKING:
     from pimsim.config.memory import Currents, MemoryConfig
     from pimsim.config.origin import Source, provenance
     from pimsim.config.pim import PimConfig
+    from pimsim.config.scheduler import LinkConfig, ParallelConfig, SchedulerConfig
     from pimsim.config.system import (
         AsicPart,
         DramConfig,
         EnergyConfig,
         NpuPart,
-        SchedulerConfig,
         SystemConfig,
         SystemOptions,
     )
@@ -43,10 +43,12 @@ _HOME = {
     "Currents": "memory",
     "DramConfig": "system",
     "EnergyConfig": "system",
+    "LinkConfig": "scheduler",
     "MemoryConfig": "memory",
     "NpuPart": "system",
+    "ParallelConfig": "scheduler",
     "PimConfig": "pim",
-    "SchedulerConfig": "system",
+    "SchedulerConfig": "scheduler",
     "Source": "origin",
     "SystemConfig": "system",
     "SystemOptions": "system",
@@ -70,8 +72,10 @@ __all__ = [
     "Currents",
     "DramConfig",
     "EnergyConfig",
+    "LinkConfig",
     "MemoryConfig",
     "NpuPart",
+    "ParallelConfig",
     "PimConfig",
     "SchedulerConfig",
     "Source",

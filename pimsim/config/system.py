@@ -12,6 +12,7 @@ from pimsim.config.controller import ControllerConfig
 from pimsim.config.memory import MemoryConfig
 from pimsim.config.pim import PimConfig
 from pimsim.config.quantity import EnergyPerBit
+from pimsim.config.scheduler import ParallelConfig, SchedulerConfig
 
 Approximation = Literal["layers", "iterations"]
 
@@ -32,13 +33,6 @@ class EnergyConfig(Config):
     """whose formulas turn currents into energy per command"""
     io: EnergyPerBit
     """energy of a bit over the pins"""
-
-
-class SchedulerConfig(Config):
-    """How a batch of requests is served."""
-
-    sub_batches: Literal["on", "off", "auto"] = "off"
-    """interleave two half-batches (NeuPIMs)"""
 
 
 class SystemOptions(Config):
@@ -85,6 +79,7 @@ class SystemConfig(DramConfig):
     placement: str | Frozen[str] = "fixed"
     """which unit an operator runs on: a policy, or operator class -> unit"""
     scheduler: SchedulerConfig = Field(default_factory=SchedulerConfig)
+    parallel: ParallelConfig = Field(default_factory=ParallelConfig)
     system: SystemOptions = Field(default_factory=SystemOptions)
     compat: Frozen[bool] = Field(default_factory=dict)
     """named shortcuts of reference simulators to reproduce"""
