@@ -13,7 +13,7 @@ from pimsim.config.timing import expand
 from pimsim.errors import InputError, Problem
 
 PART_SECTIONS = {
-    "dram": ("memory", "controller", "pim", "energy"),
+    "dram": ("memory", "controller", "pim", "energy", "compat"),
     "asic": ("asic",),
     "npu": ("npu",),
 }

@@ -51,6 +51,8 @@ class DramConfig(Described):
     controller: ControllerConfig = Field(default_factory=ControllerConfig)
     pim: PimConfig | None = None
     energy: EnergyConfig | None = None
+    compat: Frozen[bool] = Field(default_factory=dict)
+    """named shortcuts of reference simulators to reproduce"""
 
 
 class AsicPart(Described):
@@ -81,5 +83,3 @@ class SystemConfig(DramConfig):
     scheduler: SchedulerConfig = Field(default_factory=SchedulerConfig)
     parallel: ParallelConfig = Field(default_factory=ParallelConfig)
     system: SystemOptions = Field(default_factory=SystemOptions)
-    compat: Frozen[bool] = Field(default_factory=dict)
-    """named shortcuts of reference simulators to reproduce"""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 
 from pimsim.dram.spec import Command, Constraint, Standard
@@ -27,6 +27,9 @@ class CommandSet:
         standard: name of the standard that it extends.
         roles: role (see :data:`ROLES`) -> command name.
         activate_over_open: see :class:`~pimsim.dram.spec.Standard`.
+        complete: its commands and rows are the whole table; the standard gives its levels and the roles of a plain controller.
+        mode_switch: the command that switches a channel between its normal and its register mode, if it has the two.
+        register_mode: the commands that need the register mode; all others need the normal one.
     """
 
     name: str
@@ -37,6 +40,9 @@ class CommandSet:
     aliases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     derived: Mapping[str, str] = field(default_factory=dict)
     activate_over_open: bool = False
+    complete: bool = False
+    mode_switch: str = ""
+    register_mode: frozenset[str] = frozenset()
     source: str = ""
 
     def on(self, standard: Standard) -> Standard:
@@ -50,6 +56,9 @@ class CommandSet:
                                      key="memory.command_set"))
         aliases = {n: standard.aliases.get(n, ()) + self.aliases.get(n, ())
                    for n in {**standard.aliases, **self.aliases}}
+        if self.complete:
+            standard = replace(standard, commands=(), constraints=(), free=(),
+                               precharge_all=self.roles["precharge_all"])
         return standard.extended(f"{standard.name}+{self.name}", self.commands, self.constraints, aliases, self.derived,
                                  activate_over_open=self.activate_over_open)
 
