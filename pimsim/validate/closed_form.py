@@ -74,13 +74,20 @@ class Part:
         clocks = ceil_div(units.FS_PER_S, (pim.clock or units.FS_PER_S) * memory.tCK)
         macs = ceil_div(memory.column_bytes // BF16_BYTES, pim.lanes) * clocks
         timing = dict(memory.timing_cycles) | {"tMAC": max(memory.timing_cycles["tCCDL"], macs)}
-        return cls(memory.channels, memory.banks, memory.column_bytes // BF16_BYTES, memory.columns, memory.tCK, asic.spec(),
+        part = cls(memory.channels, memory.banks, memory.column_bytes // BF16_BYTES, memory.columns, memory.tCK, asic.spec(),
                    *(timing[f.name] for f in fields(cls)[6:]))  # fmt: skip
+        if part.tRAS > part.tRCDWR + part.CWL + part.BL + part.tWR:
+            raise ValueError("the closed forms hold for a tRAS that one write outlasts")
+        return part
 
     @property
     def slack(self) -> int:
         """Ticks that tRTP still asks for when the result behind the last MAC of a row has been read."""
         return max(self.tRTP - self.tMAC - self.BL, 0)
+
+    def open_on(self, row: int, since: int) -> int:
+        """Ticks that a row stays open behind its work, ``row`` ticks that began ``since`` ticks after the activation."""
+        return max(self.slack, self.tRAS - since - row)
 
     def row_columns(self, elements: int) -> list[int]:
         """Columns of each row that so many elements fill."""
@@ -164,9 +171,11 @@ class Span:
         cause: what the operator's MACs, rows and writes belong to.
         length: from the begin of the span to the channel's end.
         charged, fill, read: ticks of the channel for the cause, for filling the buffer, for reading results.
+        closing: at the channel's begin, until all rows are closed.
         tail: at the channel's end, in which no refresh can begin.
         wait: ticks of the ASIC behind the slowest channel.
         taken, added: ticks that a refresh in the course takes from the closing of rows for itself, or adds to it.
+        closed: whether the work ends with closing the last row.
     """
 
     cause: str
@@ -174,10 +183,12 @@ class Span:
     charged: tuple[int, ...]
     fill: tuple[int, ...]
     read: tuple[int, ...]
+    closing: tuple[int, ...]
     tail: tuple[int, ...]
     wait: int = 0
     taken: int = 0
     added: int = 0
+    closed: bool = False
 
     @cached_property
     def ticks(self) -> int:
@@ -197,25 +208,25 @@ def product(part: Part, cause: str, passes: Sequence[Sequence[Pass]], wait: int 
         before: ticks of closing it that had passed when the span began.
     """
     each = []
-    closing, opening, burst, slack = part.tRP, part.tRCDMAC, part.BL, part.slack
+    closing, opening, burst = part.tRP, part.tRCDMAC, part.BL
     for channel, own in enumerate(passes):
-        charged = fill = read = row = 0
-        late = held[channel] if held else 0
+        charged = fill = read = tail = 0
+        late, passed = held[channel] if held else 0, before[channel] if before else 0
         for at in own:
             row = at.columns * part.tMAC + at.results * burst
             filled = 1 + at.columns * burst + part.CWLGB  # from the activation to the arrival of the last operand
             begin = max(opening, filled)
-            first, other = max(slack, part.tRAS - begin - row), max(slack, part.tRAS - opening - row)
+            first, other = part.open_on(row, begin), part.open_on(row, opening)
             between = first + (at.rows - 2) * other + (at.rows - 1) * (closing + opening) if at.rows > 1 else 0
             charged += late + closing + begin - at.columns * burst + between + at.rows * at.columns * part.tMAC
             late = other if at.rows > 1 else first
             fill += at.columns * burst
             turn = max(filled + part.tWTRS - begin - at.columns // at.results * part.tMAC, 0)  # from writing to reading
             read += at.rows * at.results * burst + turn
-        length = charged + fill + read - (before[channel] if before and own else 0)
-        each.append((length, charged, fill, read, min(closing + opening + row, length)))
-    lengths, charges, fills, reads, tails = (tuple(ticks) for ticks in zip(*each, strict=True))
-    return Span(cause, lengths, charges, fills, reads, tails, wait, slack)
+            tail = closing + row + turn + (opening if at.rows > 1 else begin)
+        each.append((charged + fill + read - passed if own else 0, charged, fill, read, closing - passed, tail))
+    lengths, charges, fills, reads, closings, tails = (tuple(ticks) for ticks in zip(*each, strict=True))
+    return Span(cause, lengths, charges, fills, reads, closings, tails, wait, part.slack)
 
 
 def weights(part: Part, outputs: int, inputs: int) -> list[list[Pass]]:
@@ -241,7 +252,7 @@ def append_keys(part: Part, arch: Architecture, context: int) -> Span:
         return tuple(value if c == (context - 1) % part.channels else 0 for c in range(part.channels))
 
     # the last data arrives CWL behind the command's own ticks
-    return Span("k_append", here(ticks + part.CWL), here(ticks), here(0), here(0), here(each[-1] + part.CWL))
+    return Span("k_append", here(ticks + part.CWL), here(ticks), here(0), here(0), here(part.tRP), here(each[-1] + part.CWL))
 
 
 def append_values(part: Part, arch: Architecture, context: int) -> Span:
@@ -256,9 +267,10 @@ def append_values(part: Part, arch: Architecture, context: int) -> Span:
     turn = last + part.tRCDWR + part.CWL + part.BL + part.tWR + 1
     turns = [part.share(arch.heads, c) * arch.head_dim // part.banks for c in range(part.channels)]
     recovery = [part.tWR if c == (context - 1) % part.channels else 0 for c in range(part.channels)]
-    length = tuple(part.tRP + n * turn - 1 + late if n else 0 for n, late in zip(turns, recovery, strict=True))
+    closing = tuple(part.tRP + late for late in recovery)
+    length = tuple(n * turn - 1 + close if n else 0 for n, close in zip(turns, closing, strict=True))
     nothing = (0,) * part.channels
-    return Span("v_append", length, length, nothing, nothing, tuple(min(turn, n) for n in length), added=part.tRP - 1)
+    return Span("v_append", length, length, nothing, nothing, closing, (turn,) * part.channels, added=part.tRP - 1, closed=True)
 
 
 @dataclass(frozen=True)
@@ -287,6 +299,7 @@ class Layer:
         groups = [ceil_div(part.share(context, c), part.banks) for c in channels]
         scores = [[Pass(*row, n) for row in key_rows(part, arch)] if n else [] for n in groups]
         dimension = Pass(ceil_div(context, part.lanes), 1, arch.head_dim // part.banks)
+        open_on = part.open_on(dimension.columns * part.tMAC + part.BL, part.tRCDMAC)
         attention = product(part, "attention", [[dimension] * part.share(arch.heads, c) for c in channels])
         return [
             self.matrices["qkv"],
@@ -296,7 +309,7 @@ class Layer:
             product(part, "scores", scores, asic["softmax"], before=[min(part.tRP, values.ticks - n) for n in values.length]),
             attention,
             product(part, "weights", weights(part, arch.hidden, arch.hidden), asic["proj"] + asic["residual"] + asic["norm"],
-                    held=[max(part.slack - (attention.ticks - n), 0) for n in attention.length]),
+                    held=[max(open_on - (attention.ticks - n), 0) for n in attention.length]),
             self.matrices["ffn1"],
             self.matrices["ffn2"],
         ]  # fmt: skip
@@ -320,7 +333,7 @@ class Clock:
         """Let a span pass.
 
         A refresh goes before the next row that is opened, and costs tRFC. In a wait it goes at once and costs what it outlasts the
-        wait by; the rows are closed then, so that the next work saves a tRP.
+        wait by; if it had to close the rows itself, the next work has a tRP less to do.
         """
         start = self.now
         self.now += span.ticks
@@ -332,7 +345,7 @@ class Clock:
         for c, (length, tail) in enumerate(zip(span.length, span.tail, strict=True)):
             begin = start
             if length and self.free[c]:
-                begin = max(start, self.free[c]) - close
+                begin = max(start, self.free[c]) - span.closing[c]
                 opening += begin - start - min(max(self.free[c] - start, 0), refresh)
                 self.free[c] = 0
             end = begin + length
@@ -345,8 +358,9 @@ class Clock:
             ends.append(end)
         self.now = max(ends) + span.wait
         for c, end in enumerate(ends):
-            while (at := max(self.due[c], end)) < self.now:
-                self.free[c] = at + close + refresh
+            closed = end + close if span.closed else 0
+            while (at := max(self.due[c], end, closed)) < self.now:
+                self.free[c] = at + refresh + (0 if closed else close)
                 charged += min(max(self.free[c] - self.now, 0), refresh)
                 self.due[c] += interval
         self.quiet = 0 if any(self.free) else min(self.due)

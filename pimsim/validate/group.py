@@ -5,7 +5,7 @@ To add one, put its file here and its name and purpose into :data:`GROUPS`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
 
@@ -38,12 +38,19 @@ def groups() -> list[str]:
     return [name for name in GROUPS if (here / f"{module_name(name)}.py").is_file()]
 
 
-def figures(group: str, notify: Notify = lambda text: None) -> Iterator[Figure]:
-    """The figures of a group, as they come.
+def check_names(wanted: Sequence[str]) -> list[str]:
+    """The wanted groups in the order of the table; all if none is named.
 
     Raises:
-        InputError: there is no such group.
+        InputError: for every name that is no group's.
     """
-    if group not in groups():
-        raise InputError(Problem(f"there is no group of figures '{group}'", nearest(group, groups()), file="--only"))
+    known = groups()
+    wrong = [name for name in wanted if name not in known]
+    if wrong:
+        raise InputError(Problem(f"there is no group of figures '{name}'", nearest(name, known), file="--only") for name in wrong)
+    return [name for name in known if name in wanted or not wanted]
+
+
+def figures(group: str, notify: Notify = lambda text: None) -> Iterator[Figure]:
+    """The figures of a group, as they come."""
     yield from import_module(f"{__package__}.{module_name(group)}").figures(notify)
