@@ -12,7 +12,7 @@ candidate there.
 from __future__ import annotations
 
 from pimsim.kernels.jit import inline, jit
-from pimsim.kernels.request_choice import choose
+from pimsim.kernels.request_choice import choose, choose_second
 from pimsim.kernels.request_issue import complete, execute
 from pimsim.kernels.request_layout import (
     ALWAYS,
@@ -128,7 +128,7 @@ def _pick(p, s, floor):
         group = s[LOCK_GROUP]
         command = s[b + B_CANDIDATE + group * CANDIDATE + C_COMMAND]
         return earliest(p, s, command, b, floor), group, b, command
-    ticks, group, b, command = choose(p, s, floor, False)
+    ticks, group, b, command = choose(p, s, floor)
     return floor + ticks if group >= 0 else ALWAYS, group, b, command
 
 
@@ -136,7 +136,7 @@ def _pick(p, s, floor):
 def _second(p, s, log, keep, completions, keep_done, tick, bus):
     """The second command of a tick, where there are two buses: after a column command a row command, or any of the other kind."""
     _turn(p, s)
-    ticks, group, b, command = choose(p, s, tick, True)
+    ticks, group, b, command = choose_second(p, s, tick, bus)
     if group >= 0 and ticks == 0 and p[record_of(command) + K_BUS] != bus:
         execute(p, s, log, keep, completions, keep_done, group, b, command, tick)
 

@@ -11,8 +11,12 @@ from pimsim.kernels.request_layout import (
     ACT,
     ACT_SECOND,
     ACTIVE,
+    B_BIT,
     B_CANDIDATE,
+    B_SEGMENT,
+    BANK,
     BANK_RECORD,
+    BEST,
     BUS,
     C_AGE,
     C_COMMAND,
@@ -20,6 +24,7 @@ from pimsim.kernels.request_layout import (
     CHANNEL,
     CLOSE,
     COLUMN,
+    G_BEST,
     G_FIRST,
     G_MASK,
     G_RANK,
@@ -44,7 +49,7 @@ from pimsim.kernels.request_layout import (
     SEGMENT,
     WRITING,
 )
-from pimsim.kernels.request_refresh import next_command
+from pimsim.kernels.request_refresh import head_bank, next_command
 from pimsim.kernels.request_timing import aligned, earliest, record_of
 from pimsim.kernels.request_word import lowest
 
@@ -54,46 +59,63 @@ AGE_BITS = 40
 CLASS_SHIFT = AGE_BITS
 BUS_SHIFT = CLASS_SHIFT + 2
 TICK_SHIFT = BUS_SHIFT + 1
+AGES = (1 << AGE_BITS) - 1
 NOTHING = 1 << 62
+FAR = 1 << 18
+"""Ticks: farther than any rule reaches, and short enough for a key."""
 
 
 @inline
-def _scan(p, s, g, group, slot, command, floor, bus_floor, base, best):
-    """The better of ``best`` (key, group, bank) and a group's candidates in a segment, all of one command."""
-    key, chosen, bank = best
-    mask = s[g + G_MASK + group]
+def _scan(p, s, g, slot, command, mask, floor, wide):
+    """The best of a group's candidates in a segment, all of one command: (tick, age, bank)."""
     record = record_of(command)
-    wide = aligned(p, record, max(s[g + command], bus_floor))
-    if mask == 0 or (wide - floor) << TICK_SHIFT > key:
-        return best
     first = s[g + G_FIRST]
+    best = NOTHING
+    bank = -1
     while mask:
         b = first + lowest(mask) * BANK_RECORD
         mask &= mask - 1
         tick = aligned(p, record, max(wide, s[b + command]))
-        this = ((tick - floor) << TICK_SHIFT) + base + s[b + B_CANDIDATE + slot * CANDIDATE + C_AGE]
-        if this < key:
-            key = this
-            chosen = group
+        key = ((tick - floor) << TICK_SHIFT) + s[b + B_CANDIDATE + slot * CANDIDATE + C_AGE]
+        if key < best:
+            best = key
             bank = b
-    return key, chosen, bank
+    return floor + (best >> TICK_SHIFT), best & AGES, bank
 
 
 @inline
-def _scan_mixed(p, s, g, group, slot, floor, row_floor, column_floor, klass, only_row, best):
-    """The same for candidates of different commands."""
+def _one_command(p, s, g, group, slot, command, visible, floor, bus_floor, base, best):
+    """The better of ``best`` (key, group, bank) and a group's candidates in a segment, all of one command."""
+    mask = s[g + G_MASK + group] & visible
+    wide = max(s[g + command], bus_floor)
+    if mask == 0 or (wide - floor) << TICK_SHIFT > best[0]:
+        return best
+    at = g + G_BEST + group * BEST
+    tick, age, bank = s[at], s[at + 1], s[at + 2]
+    if bank < 0 or visible != -1 or max(wide, s[bank + command]) > tick:
+        tick, age, bank = _scan(p, s, g, slot, command, mask, floor, wide)
+        s[at] = tick
+        s[at + 1] = age
+        s[at + 2] = bank if visible == -1 else -1
+    key = ((tick - floor) << TICK_SHIFT) + base + age
+    return (key, group, bank) if key < best[0] else best
+
+
+@inline
+def _any_command(p, s, g, group, visible, floor, row_floor, column_floor, klass, best):
+    """The same for candidates of different commands; their slot is the group's."""
     key, chosen, bank = best
-    mask = s[g + G_MASK + group]
+    mask = s[g + G_MASK + group] & visible
     first = s[g + G_FIRST]
     while mask:
         b = first + lowest(mask) * BANK_RECORD
         mask &= mask - 1
-        at = b + B_CANDIDATE + slot * CANDIDATE
+        at = b + B_CANDIDATE + group * CANDIDATE
         command = s[at + C_COMMAND]
+        if command == ACT and s[HALF_BANK] >= 0:
+            continue
         record = record_of(command)
         bus = p[record + K_BUS]
-        if (bus and only_row) or (command == ACT and s[HALF_BANK] >= 0):
-            continue
         tick = aligned(p, record, max(max(s[g + command], s[b + command]), column_floor if bus else row_floor))
         this = ((tick - floor) << TICK_SHIFT) + (klass << CLASS_SHIFT) + s[at + C_AGE]
         if p[P_DUAL] == 1:
@@ -106,87 +128,110 @@ def _scan_mixed(p, s, g, group, slot, floor, row_floor, column_floor, klass, onl
 
 
 @inline
-def _hidden(p, s, g):
-    """Whether a waiting refresh keeps the waiting requests of a segment from being scheduled."""
+def _visible(p, s, g):
+    """The banks of a segment whose waiting requests no waiting refresh keeps from being scheduled, as a mask."""
     blocks = p[P_BLOCKS]
-    return blocks == CHANNEL or (blocks == RANK and s[s[g + G_RANK] + R_QUEUED] > 0)
+    if s[QUEUED] == 0:
+        return -1
+    if blocks == CHANNEL or (blocks == RANK and s[s[g + G_RANK] + R_QUEUED] > 0):
+        return 0
+    b = head_bank(p, s)
+    return ~s[b + B_BIT] if blocks == BANK and s[b + B_SEGMENT] == g else -1
 
 
 @inline
-def _scan_waiting(p, s, g, floor, row_floor, column_floor, only_row, best):
-    """The waiting requests of a segment: hits, then rows to close, then rows to open."""
+def _of_segment(p, s, g, floor, row_floor, column_floor, columns, best):
+    """The better of ``best`` and a segment's candidates: opened requests, hits (if ``columns``), rows to close, rows to open."""
     base = WAITING << CLASS_SHIFT
     row_base = base + (1 << BUS_SHIFT if p[P_DUAL] == 1 else 0)
-    queue = 0 if p[P_UNIFIED] else s[WRITING]
-    if not only_row:
-        for write in range(queue, 2 if p[P_UNIFIED] else queue + 1):
+    unified = p[P_UNIFIED]
+    queue = 0 if unified else s[WRITING]
+    visible = _visible(p, s, g)
+    if s[g + G_MASK + ACTIVE]:
+        best = _any_command(p, s, g, ACTIVE, -1, floor, row_floor, column_floor, OPENED, best)
+    if columns:
+        for write in range(queue, 2 if unified else queue + 1):
+            group = COLUMN + write
             if p[P_CLOSED]:
-                best = _scan_mixed(p, s, g, COLUMN + write, COLUMN + write, floor, row_floor, column_floor, WAITING, False, best)
+                best = _any_command(p, s, g, group, visible, floor, row_floor, column_floor, WAITING, best)
             else:
-                best = _scan(p, s, g, COLUMN + write, COLUMN + write, READ + write, floor, column_floor, base, best)
-    best = _scan(p, s, g, CLOSE + queue, ROW_SLOT + queue, PRE, floor, row_floor, row_base, best)
+                best = _one_command(p, s, g, group, group, READ + write, visible, floor, column_floor, base, best)
+    best = _one_command(p, s, g, CLOSE + queue, ROW_SLOT + queue, PRE, visible, floor, row_floor, row_base, best)
     if s[HALF_BANK] < 0:
-        best = _scan(p, s, g, OPEN + queue, ROW_SLOT + queue, ACT, floor, row_floor, row_base, best)
+        best = _one_command(p, s, g, OPEN + queue, ROW_SLOT + queue, ACT, visible, floor, row_floor, row_base, best)
     return best
 
 
 @inline
-def _with_refresh(p, s, floor, key, group, bank, command):
-    """The better of the choice so far and what the head of the refresh queue needs."""
-    tick, refresh, b = next_command(p, s, floor)
-    this = ((tick - floor) << TICK_SHIFT) + (REFRESHING << CLASS_SHIFT)
-    if p[P_DUAL] == 1:
-        this += 1 << BUS_SHIFT
-    if this < key:
-        return this, REFRESH_GROUP, b, refresh
-    return key, group, bank, command
+def _command_of(s, group, bank):
+    """The command of a bank's candidate; -1 if there is no group."""
+    if group < 0:
+        return -1
+    slot = group if group < OPEN else ROW_SLOT + ((group - OPEN) & 1)
+    return s[bank + B_CANDIDATE + slot * CANDIDATE + C_COMMAND]
 
 
 @inline
-def _with_second_half(p, s, floor, key, group, bank, command):
+def _with_refresh(p, s, floor, best):
+    """The better of the choice so far and what the head of the refresh queue needs."""
+    tick, command, b = next_command(p, s, floor)
+    key = ((tick - floor) << TICK_SHIFT) + (REFRESHING << CLASS_SHIFT)
+    if p[P_DUAL] == 1:
+        key += 1 << BUS_SHIFT
+    return (key, REFRESH_GROUP, b, command) if key < best[0] else best
+
+
+@inline
+def _with_second_half(p, s, floor, best):
     """The better of the choice so far and the second half of an activation: last, unless its deadline has come."""
     b = s[HALF_BANK]
-    this = (earliest(p, s, ACT_SECOND, b, floor) - floor) << TICK_SHIFT
+    key = (earliest(p, s, ACT_SECOND, b, floor) - floor) << TICK_SHIFT
     if floor < s[HALF_DEADLINE]:
-        this += SECOND_HALF << CLASS_SHIFT
+        key += SECOND_HALF << CLASS_SHIFT
         if p[P_DUAL] == 1:
-            this += 1 << BUS_SHIFT
+            key += 1 << BUS_SHIFT
     else:
-        this -= 1
-    if this < key:
-        return this, HALF_GROUP, b, ACT_SECOND
-    return key, group, bank, command
+        key -= 1
+    return (key, HALF_GROUP, b, ACT_SECOND) if key < best[0] else best
 
 
 @inline
-def choose(p, s, floor, second):
-    """The next command: (ticks from ``floor``, group, bank, command); group -1: there is none.
-
-    ``second``: it would be the second command of a tick, which is on the row bus where the policy says so.
-    """
-    dual = p[P_DUAL]
-    only_row = second and dual == 1
-    row_floor = max(floor, s[BUS])
-    column_floor = max(floor, s[BUS + 1]) if dual else row_floor
-    if second and dual == 2:
-        row_floor = floor
-        column_floor = floor
-    best = (NOTHING, -1, -1)
-    queued = s[QUEUED]
-    for g in range(p[P_SEGMENTS], p[P_SEGMENTS_END], SEGMENT):
-        if s[g + G_MASK + ACTIVE]:
-            best = _scan_mixed(p, s, g, ACTIVE, ACTIVE, floor, row_floor, column_floor, OPENED, only_row, best)
-        if queued == 0 or not _hidden(p, s, g):
-            best = _scan_waiting(p, s, g, floor, row_floor, column_floor, only_row, best)
-    key, group, bank = best
-    command = -1
-    if group >= 0:
-        slot = group if group < OPEN else ROW_SLOT + ((group - OPEN) & 1)
-        command = s[bank + B_CANDIDATE + slot * CANDIDATE + C_COMMAND]
-    if queued:
-        key, group, bank, command = _with_refresh(p, s, floor, key, group, bank, command)
+def _with_others(p, s, floor, best):
+    """The better of the best candidate and what needs no candidate."""
+    if s[QUEUED]:
+        best = _with_refresh(p, s, floor, best)
     if s[HALF_BANK] >= 0:
-        key, group, bank, command = _with_second_half(p, s, floor, key, group, bank, command)
+        best = _with_second_half(p, s, floor, best)
+    key, group, bank, command = best
     return (key + 1) >> TICK_SHIFT, group, bank, command
 
 
+@inline
+def choose(p, s, floor):
+    """The next command: (ticks from ``floor``, group, bank, command); group -1: there is none."""
+    row_floor = max(floor, s[BUS])
+    column_floor = max(floor, s[BUS + 1]) if p[P_DUAL] else row_floor
+    best = (NOTHING, -1, -1)
+    for g in range(p[P_SEGMENTS], p[P_SEGMENTS_END], SEGMENT):
+        best = _of_segment(p, s, g, floor, row_floor, column_floor, True, best)
+    key, group, bank = best
+    return _with_others(p, s, floor, (key, group, bank, _command_of(s, group, bank)))
+
+
+@inline
+def choose_second(p, s, tick, bus):
+    """The second command of a tick behind one on ``bus``: (ticks from ``tick``, group, bank, command).
+
+    Either the best row command, or the best of all, which then counts only if it is of the other kind (so the first one's bus
+    is taken to be free).
+    """
+    any_kind = p[P_DUAL] == 2
+    row_floor = max(tick, s[BUS]) if bus else tick
+    column_floor = tick if bus else max(tick, s[BUS + 1])
+    if not any_kind:
+        column_floor = tick + FAR
+    best = (1 << TICK_SHIFT, -1, -1)
+    for g in range(p[P_SEGMENTS], p[P_SEGMENTS_END], SEGMENT):
+        best = _of_segment(p, s, g, tick, row_floor, column_floor, any_kind, best)
+    key, group, bank = best
+    return _with_others(p, s, tick, (key, group, bank, _command_of(s, group, bank)))

@@ -152,6 +152,11 @@ REFRESH_GROUP, HALF_GROUP = 7, 8
 G_MASK = COMMANDS
 G_RANK = G_MASK + GROUPS
 G_FIRST = G_RANK + 1
+"""First bank."""
+G_BEST = G_FIRST + 1
+"""A group's best candidate when last looked at, (tick, age, bank), or bank -1. It still is while its bank's ready time has not passed
+the tick, because all ready times only grow; a new candidate that could be better removes it."""
+BEST = 3
 SEGMENT = 64
 
 # ---- state: rank record

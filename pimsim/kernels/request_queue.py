@@ -23,6 +23,7 @@ from pimsim.kernels.request_layout import (
     B_SEGMENT,
     B_SERVED,
     B_TAIL,
+    BEST,
     C_AGE,
     C_COMMAND,
     C_ENTRY,
@@ -36,6 +37,7 @@ from pimsim.kernels.request_layout import (
     E_PREVIOUS,
     E_ROW,
     FREE,
+    G_BEST,
     G_MASK,
     HALF_BANK,
     OLDER,
@@ -62,13 +64,21 @@ def _offer(s, b, group, slot, entry, command):
     s[at + C_AGE] = s[entry + E_AGE]
     s[at + C_COMMAND] = command
     s[at + C_ENTRY] = entry
-    s[s[b + B_SEGMENT] + G_MASK + group] |= s[b + B_BIT]
+    g = s[b + B_SEGMENT]
+    s[g + G_MASK + group] |= s[b + B_BIT]
+    best = g + G_BEST + group * BEST
+    if s[best + 2] == b or s[b + command] <= s[best]:
+        s[best + 2] = -1
 
 
 @inline
 def _withdraw(s, b, group):
     """The bank has no candidate of a group."""
-    s[s[b + B_SEGMENT] + G_MASK + group] &= ~s[b + B_BIT]
+    g = s[b + B_SEGMENT]
+    s[g + G_MASK + group] &= ~s[b + B_BIT]
+    best = g + G_BEST + group * BEST
+    if s[best + 2] == b:
+        s[best + 2] = -1
 
 
 @inline

@@ -133,7 +133,7 @@ def _enter(p, s, windows, b, tick):
                 for g in range(p[P_SEGMENTS], p[P_SEGMENTS_END], SEGMENT):
                     if reach == OF_CHANNEL or s[g + G_RANK] == s[s[b + B_SEGMENT] + G_RANK]:
                         _wait(p, s, begin, end, until, g)
-        windows >>= 1
+                        windows >>= 1
         w += WINDOW
         ring_at += 1
 
@@ -152,7 +152,8 @@ def issue(p, s, command, b, tick):
     record = record_of(command)
     s[BUS + p[record + K_BUS]] = tick + p[record + K_CYCLES]
     segment = p[record + K_SEGMENT]
-    _hold_back(p, s, p[record + K_RULES], segment, tick, s[b + B_SEGMENT])
+    g = s[b + B_SEGMENT]
+    _hold_back(p, s, p[record + K_RULES], segment, tick, g)
     group = p[record + K_GROUP]
     if group > segment:
         for other in range(s[b + B_GROUP], s[b + B_GROUP_END], BANK_RECORD):
