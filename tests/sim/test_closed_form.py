@@ -42,9 +42,15 @@ def test_whole_run_is_its_closed_form(model: str) -> None:
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_fills_and_the_work_of_the_asic_are_exact(model: str) -> None:
-    ours, expected = measure(model).ticks, predicted(model)
-    assert (ours["buffer_fill"], ours["asic"]) == (expected["buffer_fill"], expected["asic"])
+def test_filling_the_buffers_is_exact(model: str) -> None:
+    assert measure(model).ticks["buffer_fill"] == predicted(model)["buffer_fill"]
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_the_asic_is_busy_for_exactly_its_closed_form(model: str) -> None:
+    """The channels wait a little less than it is busy: a refresh that began before can outlast a wait."""
+    facts = measure(model).facts
+    assert facts["utilisation"]["asic"] * facts["cycles"] == pytest.approx(predicted(model)["asic"], abs=1)
 
 
 @pytest.mark.parametrize("model", MODELS)
