@@ -382,7 +382,7 @@ class Oracle:
         if self.held(b, r.row):
             return ""
         if self.dual and self.row[1][b] == r.row:
-            return "PIM_PRECHARGE" if slack > self.policy.precharge_slack else ""
+            return "PIM_PRECHARGE" if place == 0 and slack > self.policy.precharge_slack else ""
         row = self.row[0][b]
         if row is None:
             holding = self.policy.hold_activates and self.policy.arbiter == "pim-first" and self.dual and self.hold
@@ -428,17 +428,22 @@ class Oracle:
         waiting = self.writes if self.draining else self.reads
         if not self.dual and not self.may_enter(waiting, tick):
             return
-        for i, r in enumerate(waiting):
-            if len(self.queues[r.bank]) < self.policy.bank_queue:
-                if r.write and any(q.bank == r.bank and q.row == r.row and q.column == r.column
-                                   for q in self.reads + self.queues[r.bank] if not q.write):
-                    self.draining = 0
-                    return
-                self.draining -= r.write
-                self.queues[r.bank].append(r)
-                del waiting[i]
-                return
+        chosen = self.movable(waiting)
+        if chosen is not None and chosen.write and any(
+            not q.write and (q.bank, q.row, q.column) == (chosen.bank, chosen.row, chosen.column)
+            for q in self.reads + self.queues[chosen.bank]
+        ):
+            self.draining = 0  # the read goes first
+            waiting = self.reads
+            chosen = self.movable(waiting)
+        if chosen is not None:
+            self.draining -= chosen.write
+            self.queues[chosen.bank].append(chosen)
+            waiting.remove(chosen)
 
+    def movable(self, waiting: list[Request]) -> Request | None:
+        """The first request whose bank's queue has room."""
+        return next((r for r in waiting if len(self.queues[r.bank]) < self.policy.bank_queue), None)
 
     def may_enter(self, waiting: list[Request], tick: int) -> bool:
         """One row buffer: whether memory requests may begin."""
