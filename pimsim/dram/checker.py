@@ -164,7 +164,7 @@ def check(compiled: Compiled, log: CommandLog, *, channels: int = 1 << 31, limit
                               rows[:, columns.COUNT], rows[:, columns.LINE]])
     order = np.lexsort((rows[:, columns.CYCLE], rows[:, columns.CHANNEL]))
     used, begins = np.unique(rows[order, columns.CHANNEL], return_index=True)
-    for channel, mine in zip(used.tolist(), np.split(order, begins[1:]), strict=True):
+    for channel, mine in zip(used.tolist(), np.split(order, begins)[1:], strict=True):
         findings = np.zeros((limit, legality.FINDING), np.int64)
         count, replayed = legality.check_channel(book, legality.history(book), replay[mine], findings)
         if count < 0:
@@ -200,7 +200,9 @@ def _places(compiled: Compiled, log: CommandLog, book: Rulebook, channels: int) 
     opens = np.isin(effects, [Effect.ACTIVATE, Effect.ACTIVATE_FIRST])[command]
     accesses = np.isin(effects, list(COLUMN_EFFECTS))[command]
     row, col, count = rows[:, columns.ROW], rows[:, columns.COL], rows[:, columns.COUNT]
-    refuse(opens & ((row < 0) | (row >= org.rows)) | accesses & (row >= org.rows), columns.ROW, org.rows)
+    tables = compiled.standard.table_rows
+    beyond = (row >= org.rows) & ((row < tables.start) | (row >= tables.stop))
+    refuse(opens & ((row < 0) | beyond) | accesses & beyond, columns.ROW, org.rows)
     refuse(accesses & (col + count > org.columns), columns.COL, org.columns)
     channel = rows[:, columns.CHANNEL]
     refuse((channel < 0) | (channel >= channels), columns.CHANNEL, channels)

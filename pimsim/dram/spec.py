@@ -184,6 +184,7 @@ class Standard:
             AiM simulator does); otherwise they are closed first.
         activate_deadline: expression: the second half of a two-command activation comes at most this late.
         postponable: refreshes that may be postponed, or issued ahead.
+        table_rows: rows beyond a bank's own that stand for look-up tables (AiM's activation functions).
     """
 
     name: str
@@ -208,6 +209,7 @@ class Standard:
     write: str = "WR"
     activate_over_open: bool = False
     postponable: int = 8
+    table_rows: range = range(0)
     source: str = ""
 
     def fitted(self, organization: Organization) -> Organization:

@@ -239,6 +239,8 @@ def _choose(t, s, c, queues, policy, instruction):
                 if instruction[KIND] == PIM_COMMAND:
                     code, bank = _needed(t, s, instruction[CODE], instruction[BANK], instruction[ROW])
                     other_tick = max(earliest(t, s, code, bank), c[NEXT])
+                    if _effect(t, code) == PRECHARGE and scope_banks(t, code) == 1 and _row_wanted(queues, c, bank):
+                        other_tick = FAR
             else:
                 other_queue = _choose_queue(c, policy)
                 other, other_tick = _soonest(t, s, c, queues, other_queue)

@@ -155,6 +155,7 @@ AIM = CommandSet(
     },
     derived={"tMAC": "tCCDL"},
     activate_over_open=True,
+    table_rows=range(LUT_ROW, LUT_ROW + CFR_RANGE[ACTIVATION_FUNCTION]),
     complete=True,
     mode_switch="TMOD",
     register_mode=frozenset({"WRGB", "WRMAC16", "RDMAC16", "RDAF16"}),
@@ -163,8 +164,8 @@ AIM = CommandSet(
 
 _ORDER: tuple[Constraint, ...] = (
     rule("rank", "WRGB", "MAC MAC16 WRCP", "CWLGB + BL", note="CWLGB + BL (the operand must have arrived)"),
-    rule("rank", "MAC MAC16 WRCP", "WRGB RDCP", "tCCDL", note="tCCDL (the operand is in use)"),
-    rule("rank", "RDCP", "MAC MAC16 WRCP WRGB", "tCCDL", note="tCCDL (the copy must have reached the buffer)"),
+    rule("rank", "MAC MAC16 WRCP", "WRGB", "tCCDL", note="tCCDL (the operand is in use)"),
+    rule("rank", "RDCP", "WRCP WRGB", "tCCDL", note="tCCDL (the copy must have reached the buffer)"),
     rule("rank", "WRMAC16", "MAC MAC16 AF16", "CWLREG + BL", note="CWLREG + BL (the bias must have arrived)"),
     rule("rank", "MAC MAC16", "WRMAC16 AF16", "tCCDL", note="tCCDL (the accumulator is in use)"),
     rule("rank", "AF16", "AF16 RDAF16 MAC MAC16 WRMAC16 EWMUL16", "tCCDL", note="tCCDL (the unit is in use)"),

@@ -220,8 +220,7 @@ class _Reader:
             InputError: all problems; no EOC.
         """
         if not self.ended and len(self.problems) < MAX_PROBLEMS:
-            self.line += not self.problems
-            self.problem("the trace ends without AiM EOC", "AiM EOC as the last instruction")
+            self.problem("no AiM EOC follows", "AiM EOC as the last instruction")
         if self.problems:
             raise InputError(self.problems)
         # bit i of a mask is channel 31 - i of 32, as in the AiM simulator

@@ -26,7 +26,7 @@ class CommandSet:
     Attributes:
         standard: name of the standard that it extends.
         roles: role (see :data:`ROLES`) -> command name.
-        activate_over_open: see :class:`~pimsim.dram.spec.Standard`.
+        activate_over_open, table_rows: see :class:`~pimsim.dram.spec.Standard`.
         complete: its commands and rows are the whole table; the standard gives its levels and the roles of a plain controller.
         mode_switch: the command that switches a channel between its normal and its register mode, if it has the two.
         register_mode: the commands that need the register mode; all others need the normal one.
@@ -40,6 +40,7 @@ class CommandSet:
     aliases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     derived: Mapping[str, str] = field(default_factory=dict)
     activate_over_open: bool = False
+    table_rows: range = range(0)
     complete: bool = False
     mode_switch: str = ""
     register_mode: frozenset[str] = frozenset()
@@ -56,9 +57,9 @@ class CommandSet:
                                      key="memory.command_set"))
         aliases = {n: standard.aliases.get(n, ()) + self.aliases.get(n, ())
                    for n in {**standard.aliases, **self.aliases}}
+        standard = replace(standard, table_rows=self.table_rows)
         if self.complete:
-            standard = replace(standard, commands=(), constraints=(), free=(),
-                               precharge_all=self.roles["precharge_all"])
+            standard = replace(standard, commands=(), constraints=(), free=(), precharge_all=self.roles["precharge_all"])
         return standard.extended(f"{standard.name}+{self.name}", self.commands, self.constraints, aliases, self.derived,
                                  activate_over_open=self.activate_over_open)
 

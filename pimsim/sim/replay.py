@@ -180,7 +180,7 @@ def run_trace(config: DramConfig, compiled: Compiled, trace: AimTrace, *, fold: 
     """Replay an AiM trace that has been read for ``compiled``."""
     members = _alike(trace.selectors.T, fold)
     selectors = np.ascontiguousarray(trace.selectors[:, [m[0] for m in members]])
-    policy = _policy(config, compiled)
+    policy = policy_vector(config, compiled)
     capacity = config.controller.read_queue + config.controller.write_queue + compiled.organization.banks_per_channel
 
     def run(channels: int, rows: int) -> tuple[int, np.ndarray, np.ndarray, np.ndarray]:
@@ -208,7 +208,7 @@ def run_trace(config: DramConfig, compiled: Compiled, trace: AimTrace, *, fold: 
     )
 
 
-def _policy(config: DramConfig, compiled: Compiled) -> np.ndarray:
+def policy_vector(config: DramConfig, compiled: Compiled) -> np.ndarray:
     """The policy of the controllers, as the kernel takes it."""
     controller = config.controller
     chosen = PRESETS["ramulator-frfcfs"]
