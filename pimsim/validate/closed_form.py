@@ -320,7 +320,7 @@ class Layer:
 
 @dataclass
 class Clock:
-    """Elapsed ticks; for each channel when its next refresh is due and when the last one ends, if that left its rows closed."""
+    """Elapsed ticks; for each channel when its next refresh is due and when one that began in a wait ends (0: no matter)."""
 
     part: Part
     now: int
