@@ -11,10 +11,11 @@
     RDMAC16
     ACT bank=5 row=2 boundary
 
-An instruction is a command of the part with ``bank=`` (within the channel) if it addresses one, ``row=`` if it needs or opens one,
-``col=`` and ``count=`` (columns ``col`` .. ``col + count - 1``) if it is a column command. ``boundary`` allows a due refresh before it; an
-all-bank activation always does. A loop adds ``row+N`` and ``col+N`` to what is inside at every iteration. A channel runs all sections
-that name it, in order. Numbers are decimal or 0x hexadecimal, ``#`` begins a comment. Rows are closed and opened as needed.
+An instruction is a command of the part with ``bank=`` (within the channel) if it does not address all banks, ``row=`` if it
+needs or opens one, ``col=`` and ``count=`` (columns ``col`` .. ``col + count - 1``) if it is a column command. ``boundary`` allows a
+due refresh before it; an all-bank activation always does. A loop adds ``row+N`` and ``col+N`` to what is inside at every
+iteration. A channel runs all sections that name it, in order. Numbers are decimal or 0x hexadecimal, ``#`` begins a comment. Rows are
+closed and opened as needed.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from pathlib import Path
 import numpy as np
 
 from pimsim.dram.compile import Compiled
-from pimsim.dram.spec import COLUMN_EFFECTS, LEVELS, RANK, Command, Effect
+from pimsim.dram.spec import COLUMN_EFFECTS, LEVELS, RANK, Command, Effect, Organization
 from pimsim.dram.table_file import Rows
 from pimsim.errors import InputError, Problem, nearest
 from pimsim.kernels.program import BANK, BOUNDARY, COLUMN, COUNT, FIELDS, FLAGS, LENGTH, LOOP, MAX_DEPTH, OP, ROW, WIDE
@@ -46,9 +47,10 @@ class Listing:
     programs: tuple[tuple[tuple[int, ...], np.ndarray], ...]
 
 
-def operands(command: Command) -> tuple[str, ...]:
-    """The operands that an instruction of a command may have."""
-    found = ("bank",) if LEVELS.index(command.scope) > RANK else ()
+def operands(command: Command, organization: Organization) -> tuple[str, ...]:
+    """The operands that an instruction of a command may have. Any of its banks stands for a rank."""
+    level = LEVELS.index(command.scope)
+    found = ("bank",) if organization.nodes(level) > 1 else ()
     if command.effect in COLUMN_EFFECTS:
         return (*found, "row", "col", "count")
     if command.effect in _REGISTER_EFFECTS:
@@ -88,7 +90,7 @@ def format_program(program: np.ndarray, compiled: Compiled) -> Iterator[str]:
         command = compiled.standard.commands[row[OP]]
         values = {"bank": row[BANK], "row": row[ROW], "col": row[COLUMN], "count": row[COUNT]}
         unsaid = {"col": 0, "count": 1}
-        said = [f" {key}={values[key]}" for key in operands(command) if values[key] != unsaid.get(key)]
+        said = [f" {key}={values[key]}" for key in operands(command, compiled.organization) if values[key] != unsaid.get(key)]
         yield f"{indent}{command.name}{''.join(said)}{' boundary' if row[FLAGS] & BOUNDARY else ''}"
     while ends:
         ends.pop()
@@ -227,7 +229,7 @@ class _Reader:
         if command.effect in _CONTROLLER_ONLY:
             self.problem(f"{command.name} is issued by the controller", "see controller.refresh")
             return
-        known = operands(command)
+        known = operands(command, self.organization)
         values = {"bank": 0, "row": -1 if "row" in known else 0, "col": 0, "count": 1}
         flags, fine = 0, True
         for word in words:
@@ -252,7 +254,7 @@ class _Reader:
         organization = self.organization
         limits = [("bank", values["bank"], values["bank"], organization.banks_per_channel)]
         for key, index, size in (("row", ROW, organization.rows), ("col", COLUMN, organization.columns)):
-            if key not in operands(command) or (key == "col" and command.effect in _REGISTER_EFFECTS):
+            if key not in operands(command, self.organization) or (key == "col" and command.effect in _REGISTER_EFFECTS):
                 continue
             heads = [self.rows[loop.head] for loop in self.open]
             reach = [h[index] * max(h[COUNT] - 1, 0) for h in heads]

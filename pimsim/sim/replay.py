@@ -150,26 +150,29 @@ def replay(config: DramConfig, program: str | Path, *, fold: bool = True, fast_f
         InputError: the part has no PIM commands or cannot run the program; everything wrong in the file, line by line.
     """
     commands = pim_command_set(config.memory)
-    _check(config)
+    if config.controller.refresh == "per-bank":
+        raise InputError(Problem("all-bank PIM commands cannot run beside per-bank refresh", "all-bank or none",
+                                 key="controller.refresh"))
     compiled = compile_memory(config.memory, config.controller, config.pim)
-    if is_aim_trace(program):
-        if not commands.mode_switch:
-            raise InputError(Problem("AiM host instructions need AiM's commands", "a part with memory.command_set: aim",
-                                     file=str(program)))
-        codes = {name: code for code, name in enumerate(compiled.command_names)}
-        trace = read_aim_trace(program, compiled.organization, config.memory.channels, codes, commands.register_mode)
-        return run_trace(config, compiled, trace, fold=fold, log=log)
-    listing = read_listing(program, compiled, config.memory.channels)
-    return run_listing(config, compiled, listing, fold=fold, fast_forward=fast_forward, log=log)
+    if not is_aim_trace(program):
+        if any(c.row_buffer for c in compiled.standard.commands):
+            raise InputError(Problem("a program's commands share one row buffer a bank", "1", key="memory.row_buffers"))
+        listing = read_listing(program, compiled, config.memory.channels)
+        return run_listing(config, compiled, listing, fold=fold, fast_forward=fast_forward, log=log)
+    if not commands.mode_switch:
+        raise InputError(Problem("AiM host instructions need AiM's commands", "a part with memory.command_set: aim",
+                                 file=str(program)))
+    _check_host(config)
+    codes = {name: code for code, name in enumerate(compiled.command_names)}
+    trace = read_aim_trace(program, compiled.organization, config.memory.channels, codes, commands.register_mode)
+    return run_trace(config, compiled, trace, fold=fold, log=log)
 
 
-def _check(config: DramConfig) -> None:
-    memory, controller = config.memory, config.controller
+def _check_host(config: DramConfig) -> None:
+    """Can the part have AiM's host? Raises :class:`InputError` with every reason why not."""
+    memory = config.memory
     problems = [Problem(f"unknown shortcut '{key}'", nearest(key, list(SHORTCUTS)), key=f"compat.{key}")
                 for key in config.compat if key not in SHORTCUTS]
-    if controller.refresh == "per-bank":
-        problems.append(Problem("all-bank PIM commands cannot run beside per-bank refresh", "all-bank or none",
-                                key="controller.refresh"))
     if memory.ranks * memory.sids != 1:
         problems.append(Problem(f"{memory.ranks} ranks and {memory.sids} sids", "1 of each", key="memory.ranks"))
     if problems:

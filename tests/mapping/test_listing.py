@@ -16,7 +16,7 @@ from pimsim.config import load_dram
 from pimsim.dram.compile import Compiled
 from pimsim.dram.spec import COLUMN_EFFECTS
 from pimsim.errors import InputError
-from pimsim.kernels.program import BOUNDARY, COLUMN, COUNT, FLAGS, LENGTH, LOOP, OP, ROW, WIDE
+from pimsim.kernels.program import BANK, BOUNDARY, COLUMN, COUNT, FLAGS, LENGTH, LOOP, OP, ROW, WIDE
 from pimsim.mapping.listing import Listing, format_program, operands, read_listing, write_listing
 from pimsim.mapping.program import ProgramBuilder
 from pimsim.sim.memory import compile_memory
@@ -80,6 +80,11 @@ def test_a_loop_over_one_bank_is_not_wide(read: Read) -> None:
 def test_a_loop_whose_rows_are_opened_by_bank_groups_is_not_wide(read: Read) -> None:
     part = compiled("gddr6-pim", "pim.all_bank_act=faw")
     assert only(read("LOOP 2 row+1 {", "MAC16 row=0", "}", part=part))[0, FLAGS] == 0
+
+
+def test_a_rank_of_several_is_named_by_a_bank_of_it(read: Read) -> None:
+    part = compiled("hbm2-4gb-2000")
+    assert only(read("PREab bank=16", part=part))[0, BANK] == 16
 
 
 def test_without_channels_all_do_the_same(read: Read) -> None:
@@ -175,7 +180,7 @@ def test_a_program_of_a_mapping_reads_well() -> None:
 
 def _instruction(name: str) -> st.SearchStrategy[list[list[int]]]:
     command = compiled().standard.commands[compiled().command(name)]
-    allowed = operands(command)
+    allowed = operands(command, compiled().organization)
     last = 50 if command.effect in COLUMN_EFFECTS else 0
     return st.tuples(
         st.integers(0, 15 if "bank" in allowed else 0), st.integers(0, 1000 if "row" in allowed else 0),
