@@ -64,7 +64,7 @@ from pimsim.kernels.request_layout import (
     WRITES,
     WRITING,
 )
-from pimsim.kernels.request_queue import append, arrived, find_write
+from pimsim.kernels.request_queue import append, arrived, find_write, slot_of
 from pimsim.kernels.request_refresh import enqueue, fall_due
 from pimsim.kernels.request_timing import earliest, record_of
 from pimsim.kernels.request_word import pointer
@@ -126,7 +126,7 @@ def _pick(p, s, floor):
     b = s[LOCK_BANK]
     if b >= 0:
         group = s[LOCK_GROUP]
-        command = s[b + B_CANDIDATE + group * CANDIDATE + C_COMMAND]
+        command = s[b + B_CANDIDATE + slot_of(group) * CANDIDATE + C_COMMAND]
         return earliest(p, s, command, b, floor), group, b, command
     ticks, group, b, command = choose(p, s, floor)
     return floor + ticks if group >= 0 else ALWAYS, group, b, command

@@ -2,6 +2,10 @@
 
 Classes: a request whose row was opened for it, a refresh, the waiting requests, the second half of an activation (which is
 moved to the front when its deadline has come). Everything is folded into one key, so that choosing is taking a minimum.
+
+What was found best in a group of candidates of one command is kept, because all ready times only grow. It remains the best, at
+whatever later tick it can issue, until an older candidate becomes ready (``until`` is not later than that), its own bank holds
+it back anew (then a younger one may come first), it is withdrawn, or a candidate is offered that could be better.
 """
 
 from __future__ import annotations
@@ -10,13 +14,17 @@ from pimsim.kernels.jit import inline
 from pimsim.kernels.request_layout import (
     ACT,
     ACT_SECOND,
-    ACTIVE,
+    ALWAYS,
     B_BIT,
     B_CANDIDATE,
     B_SEGMENT,
     BANK,
     BANK_RECORD,
     BEST,
+    BEST_AGE,
+    BEST_BANK,
+    BEST_TICK,
+    BEST_UNTIL,
     BUS,
     C_AGE,
     C_COMMAND,
@@ -32,7 +40,10 @@ from pimsim.kernels.request_layout import (
     HALF_DEADLINE,
     HALF_GROUP,
     K_BUS,
+    MIXED,
     OPEN,
+    OPENED,
+    OPENED_SLOT,
     P_BLOCKS,
     P_CLOSED,
     P_DUAL,
@@ -49,12 +60,13 @@ from pimsim.kernels.request_layout import (
     SEGMENT,
     WRITING,
 )
+from pimsim.kernels.request_queue import slot_of
 from pimsim.kernels.request_refresh import head_bank, next_command
 from pimsim.kernels.request_timing import aligned, earliest, record_of
 from pimsim.kernels.request_word import lowest
 
 # Classes, and the parts of a key: ticks from the floor, [bus,] class, age.
-OPENED, REFRESHING, WAITING, SECOND_HALF = range(4)
+FIRST, REFRESHING, WAITING, SECOND_HALF = range(4)
 AGE_BITS = 40
 CLASS_SHIFT = AGE_BITS
 BUS_SHIFT = CLASS_SHIFT + 2
@@ -67,20 +79,24 @@ FAR = 1 << 18
 
 @inline
 def _scan(p, s, g, slot, command, mask, floor, wide):
-    """The best of a group's candidates in a segment, all of one command: (tick, age, bank)."""
+    """The best of a group's candidates in a segment, all of one command: (tick, age, bank, until)."""
     record = record_of(command)
     first = s[g + G_FIRST]
     best = NOTHING
     bank = -1
+    until = ALWAYS
     while mask:
         b = first + lowest(mask) * BANK_RECORD
         mask &= mask - 1
         tick = aligned(p, record, max(wide, s[b + command]))
         key = ((tick - floor) << TICK_SHIFT) + s[b + B_CANDIDATE + slot * CANDIDATE + C_AGE]
+        loser = max(key, best)
         if key < best:
             best = key
             bank = b
-    return floor + (best >> TICK_SHIFT), best & AGES, bank
+        if loser & AGES < best & AGES:
+            until = min(until, loser >> TICK_SHIFT)
+    return floor + (best >> TICK_SHIFT), best & AGES, bank, floor + until
 
 
 @inline
@@ -91,26 +107,32 @@ def _one_command(p, s, g, group, slot, command, visible, floor, bus_floor, base,
     if mask == 0 or (wide - floor) << TICK_SHIFT > best[0]:
         return best
     at = g + G_BEST + group * BEST
-    tick, age, bank = s[at], s[at + 1], s[at + 2]
-    if bank < 0 or visible != -1 or max(wide, s[bank + command]) > tick:
-        tick, age, bank = _scan(p, s, g, slot, command, mask, floor, wide)
-        s[at] = tick
-        s[at + 1] = age
-        s[at + 2] = bank if visible == -1 else -1
+    age, bank = s[at + BEST_AGE], s[at + BEST_BANK]
+    tick = floor
+    known = bank >= 0 and visible == -1 and s[bank + command] <= s[at + BEST_TICK]
+    if known:
+        tick = aligned(p, record_of(command), max(wide, s[bank + command]))
+        known = tick < s[at + BEST_UNTIL]
+    if not known:
+        tick, age, bank, until = _scan(p, s, g, slot, command, mask, floor, wide)
+        s[at + BEST_TICK] = tick
+        s[at + BEST_AGE] = age
+        s[at + BEST_BANK] = bank if visible == -1 else -1
+        s[at + BEST_UNTIL] = until
     key = ((tick - floor) << TICK_SHIFT) + base + age
     return (key, group, bank) if key < best[0] else best
 
 
 @inline
-def _any_command(p, s, g, group, visible, floor, row_floor, column_floor, klass, best):
-    """The same for candidates of different commands; their slot is the group's."""
+def _any_command(p, s, g, group, slot, visible, floor, row_floor, column_floor, klass, best):
+    """The same for candidates of different commands."""
     key, chosen, bank = best
     mask = s[g + G_MASK + group] & visible
     first = s[g + G_FIRST]
     while mask:
         b = first + lowest(mask) * BANK_RECORD
         mask &= mask - 1
-        at = b + B_CANDIDATE + group * CANDIDATE
+        at = b + B_CANDIDATE + slot * CANDIDATE
         command = s[at + C_COMMAND]
         if command == ACT and s[HALF_BANK] >= 0:
             continue
@@ -147,13 +169,15 @@ def _of_segment(p, s, g, floor, row_floor, column_floor, columns, best):
     unified = p[P_UNIFIED]
     queue = 0 if unified else s[WRITING]
     visible = _visible(p, s, g)
-    if s[g + G_MASK + ACTIVE]:
-        best = _any_command(p, s, g, ACTIVE, -1, floor, row_floor, column_floor, OPENED, best)
+    if s[g + G_MASK + MIXED]:
+        best = _any_command(p, s, g, MIXED, OPENED_SLOT, -1, floor, row_floor, column_floor, FIRST, best)
     if columns:
+        for write in range(2):
+            best = _one_command(p, s, g, OPENED + write, OPENED_SLOT, READ + write, -1, floor, column_floor, 0, best)
         for write in range(queue, 2 if unified else queue + 1):
             group = COLUMN + write
             if p[P_CLOSED]:
-                best = _any_command(p, s, g, group, visible, floor, row_floor, column_floor, WAITING, best)
+                best = _any_command(p, s, g, group, group, visible, floor, row_floor, column_floor, WAITING, best)
             else:
                 best = _one_command(p, s, g, group, group, READ + write, visible, floor, column_floor, base, best)
     best = _one_command(p, s, g, CLOSE + queue, ROW_SLOT + queue, PRE, visible, floor, row_floor, row_base, best)
@@ -167,8 +191,7 @@ def _command_of(s, group, bank):
     """The command of a bank's candidate; -1 if there is no group."""
     if group < 0:
         return -1
-    slot = group if group < OPEN else ROW_SLOT + ((group - OPEN) & 1)
-    return s[bank + B_CANDIDATE + slot * CANDIDATE + C_COMMAND]
+    return s[bank + B_CANDIDATE + slot_of(group) * CANDIDATE + C_COMMAND]
 
 
 @inline

@@ -6,7 +6,6 @@ from pimsim.kernels.jit import inline
 from pimsim.kernels.request_layout import (
     ACT,
     ACT_SECOND,
-    ACTIVE,
     B_ACTIVE,
     B_CANDIDATE,
     B_INDEX,
@@ -45,7 +44,7 @@ from pimsim.kernels.request_layout import (
     LOG_FIELDS,
     LOGGED,
     OCTAVE_BINS,
-    OPEN,
+    OPENED,
     OUTSTANDING,
     P_DEADLINE,
     P_HALVES,
@@ -66,13 +65,12 @@ from pimsim.kernels.request_layout import (
     ROW_CONFLICTS,
     ROW_HITS,
     ROW_MISSES,
-    ROW_SLOT,
     TOUCHED_FLAG,
     WRITE_CLOSE,
     WRITE_FLAG,
     WRITES_DONE,
 )
-from pimsim.kernels.request_queue import left, row_changed, unlink, update_active, update_rows
+from pimsim.kernels.request_queue import left, row_changed, slot_of, unlink, update_active, update_rows
 from pimsim.kernels.request_refresh import dequeue
 from pimsim.kernels.request_timing import issue, record_of
 from pimsim.kernels.request_word import leading
@@ -185,7 +183,7 @@ def _issue_row(p, s, log, keep, group, b, entry, command, tick):
     _touch(s, entry, ROW_MISSES)
     row = s[entry + E_ROW]
     _send(p, s, log, keep, tick, command, b, row, -1)
-    if group != ACTIVE and p[P_PROTECT]:
+    if group < OPENED and p[P_PROTECT]:
         unlink(s, b, entry, s[entry + E_FLAGS] & WRITE_FLAG)
         s[b + B_ACTIVE] = entry
     if p[P_HALVES]:
@@ -250,8 +248,7 @@ def execute(p, s, log, keep, completions, keep_done, group, b, command, tick):
     elif group == HALF_GROUP:
         _issue_second_half(p, s, log, keep, tick)
     else:
-        slot = group if group < OPEN else ROW_SLOT + ((group - OPEN) & 1)
-        entry = s[b + B_CANDIDATE + slot * CANDIDATE + C_ENTRY]
+        entry = s[b + B_CANDIDATE + slot_of(group) * CANDIDATE + C_ENTRY]
         if s[b + B_ROW] != s[entry + E_ROW]:
             _issue_row(p, s, log, keep, group, b, entry, command, tick)
         elif not _start_clock(p, s, log, keep, group, b, entry, command, tick):

@@ -11,8 +11,8 @@ Ready times are kept in two forms: *wide* ones, which hold back a command anywhe
 back at one bank. A command may issue when both have passed; issuing one moves the ready times of what it holds back.
 They never move backwards.
 
-A *candidate* is a command that some waiting request needs next; a bank has at most one of each group below. A segment has a mask a
-group, with a bit for each bank that has one.
+A *candidate* is a command that some waiting request needs next. A bank has at most one for each of five slots; by the command
+that it is, it belongs to one of the groups below. A segment has a mask a group, with a bit for each bank that has one.
 """
 
 from __future__ import annotations
@@ -142,11 +142,24 @@ RANKS = 32
 """At most so many ranks."""
 SCALARS = FIFO + RANKS
 
-# ---- groups of candidates; both ROW groups share a bank's row candidate with the CLOSE groups
-ACTIVE, COLUMN, COLUMN_WRITE, OPEN, OPEN_WRITE, CLOSE, CLOSE_WRITE = range(7)
-GROUPS = 7
-REFRESH_GROUP, HALF_GROUP = 7, 8
+# ---- groups of candidates
+(
+    COLUMN,
+    COLUMN_WRITE,
+    OPEN,
+    OPEN_WRITE,
+    CLOSE,
+    CLOSE_WRITE,
+    OPENED,  # the column command of a request whose row was opened for it
+    OPENED_WRITE,
+    MIXED,  # whatever else it needs
+) = range(9)
+GROUPS = 9
+REFRESH_GROUP, HALF_GROUP = 9, 10
 """What is chosen besides candidates: a refresh; the second half of an activation."""
+
+COLUMN_SLOT, ROW_SLOT, OPENED_SLOT = 0, 2, 4
+"""A bank's candidates: column read and write, row command for a read (or either) and for a write, of the opened request."""
 
 # ---- state: segment record: wide ready times by command, then
 G_MASK = COMMANDS
@@ -154,10 +167,10 @@ G_RANK = G_MASK + GROUPS
 G_FIRST = G_RANK + 1
 """First bank."""
 G_BEST = G_FIRST + 1
-"""A group's best candidate when last looked at, (tick, age, bank), or bank -1. It still is while its bank's ready time has not passed
-the tick, because all ready times only grow; a new candidate that could be better removes it."""
-BEST = 3
-SEGMENT = 64
+"""What was found best in each group: (tick, age, bank, until), or bank -1. See ``pimsim.kernels.request_choice``."""
+BEST = 4
+BEST_TICK, BEST_AGE, BEST_BANK, BEST_UNTIL = range(4)
+SEGMENT = G_BEST + GROUPS * BEST
 
 # ---- state: rank record
 (
@@ -199,12 +212,11 @@ RANK_RECORD = 16
 B_RING = COMMANDS + 17
 """Where the windows that the bank's activations enter keep their history."""
 B_CANDIDATE = B_RING + WINDOWS
-"""(age, command, entry) of the candidates: active, column read, column write, row, row for a write."""
+"""(age, command, entry) of each candidate."""
 BANK_RECORD = 64
 
 C_AGE, C_COMMAND, C_ENTRY = range(3)
 CANDIDATE = 3
-ROW_SLOT = 3
 
 # ---- state: entry record (a waiting request)
 E_ROW, E_COLUMN, E_AGE, E_NEXT, E_PREVIOUS, E_ACCEPTED, E_FLAGS = range(7)

@@ -3,8 +3,8 @@
 A bank has a list of waiting reads and one of waiting writes, oldest first. From these follow its candidates: the column
 command of its oldest hit (``COLUMN`` groups, one for reads and one for writes), the activation or precharge for its
 oldest request in another row (``OPEN`` and ``CLOSE`` groups), and the next command of a request that left the queue because
-its row was opened (``ACTIVE``). They are kept up to date whenever something happens to the bank, so that choosing looks at
-candidates only.
+its row was opened (``OPENED`` groups while its column command is next, else ``MIXED``). They are kept up to date whenever
+something happens to the bank, so that choosing looks at candidates only.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from __future__ import annotations
 from pimsim.kernels.jit import inline
 from pimsim.kernels.request_layout import (
     ACT,
-    ACTIVE,
     ANY,
     B_ACTIVE,
     B_BIT,
@@ -24,12 +23,17 @@ from pimsim.kernels.request_layout import (
     B_SERVED,
     B_TAIL,
     BEST,
+    BEST_AGE,
+    BEST_BANK,
+    BEST_TICK,
+    BEST_UNTIL,
     C_AGE,
     C_COMMAND,
     C_ENTRY,
     CANDIDATE,
     CLOSE,
     COLUMN,
+    COLUMN_SLOT,
     E_AGE,
     E_COLUMN,
     E_FLAGS,
@@ -40,8 +44,12 @@ from pimsim.kernels.request_layout import (
     G_BEST,
     G_MASK,
     HALF_BANK,
+    MIXED,
     OLDER,
     OPEN,
+    OPENED,
+    OPENED_SLOT,
+    OPENED_WRITE,
     P_CAP,
     P_CLOSED,
     P_GUARD,
@@ -58,6 +66,14 @@ from pimsim.kernels.request_layout import (
 
 
 @inline
+def slot_of(group):
+    """The slot of a bank's candidate of a group."""
+    if group >= OPENED:
+        return OPENED_SLOT
+    return COLUMN_SLOT + group if group < OPEN else ROW_SLOT + ((group - OPEN) & 1)
+
+
+@inline
 def _offer(s, b, group, slot, entry, command):
     """The bank's candidate of a group is ``command`` for ``entry``."""
     at = b + B_CANDIDATE + slot * CANDIDATE
@@ -67,8 +83,11 @@ def _offer(s, b, group, slot, entry, command):
     g = s[b + B_SEGMENT]
     s[g + G_MASK + group] |= s[b + B_BIT]
     best = g + G_BEST + group * BEST
-    if s[best + 2] == b or s[b + command] <= s[best]:
-        s[best + 2] = -1
+    ready = s[b + command]
+    if s[best + BEST_BANK] == b or ready <= s[best + BEST_TICK]:
+        s[best + BEST_BANK] = -1
+    elif s[entry + E_AGE] < s[best + BEST_AGE]:
+        s[best + BEST_UNTIL] = min(s[best + BEST_UNTIL], ready)
 
 
 @inline
@@ -77,8 +96,8 @@ def _withdraw(s, b, group):
     g = s[b + B_SEGMENT]
     s[g + G_MASK + group] &= ~s[b + B_BIT]
     best = g + G_BEST + group * BEST
-    if s[best + 2] == b:
-        s[best + 2] = -1
+    if s[best + BEST_BANK] == b:
+        s[best + BEST_BANK] = -1
 
 
 @inline
@@ -171,7 +190,7 @@ def _update_column(p, s, b, write):
         while hit >= 0 and _unordered(s, b, hit):
             hit = next_in_row(s, s[hit + E_NEXT], s[b + B_ROW])
     if hit >= 0:
-        _offer(s, b, COLUMN + write, COLUMN + write, hit, _column_command(p, s, b, hit, write))
+        _offer(s, b, COLUMN + write, COLUMN_SLOT + write, hit, _column_command(p, s, b, hit, write))
     else:
         _withdraw(s, b, COLUMN + write)
 
@@ -232,15 +251,18 @@ def _update_row(p, s, b, write):
 @inline
 def update_active(p, s, b):
     """The candidate of the request that the bank's row was opened for."""
+    _withdraw(s, b, OPENED)
+    _withdraw(s, b, OPENED_WRITE)
+    _withdraw(s, b, MIXED)
     entry = s[b + B_ACTIVE]
-    if entry < 0 or s[HALF_BANK] == b:
-        _withdraw(s, b, ACTIVE)
-    else:
+    if entry >= 0 and s[HALF_BANK] != b:
         row = s[b + B_ROW]
-        command = ACT if row < 0 else PRE
-        if row == s[entry + E_ROW]:
-            command = _column_command(p, s, b, entry, s[entry + E_FLAGS] & WRITE_FLAG)
-        _offer(s, b, ACTIVE, ACTIVE, entry, command)
+        if row != s[entry + E_ROW]:
+            _offer(s, b, MIXED, OPENED_SLOT, entry, ACT if row < 0 else PRE)
+        else:
+            write = s[entry + E_FLAGS] & WRITE_FLAG
+            group = MIXED if p[P_CLOSED] else OPENED + write
+            _offer(s, b, group, OPENED_SLOT, entry, _column_command(p, s, b, entry, write))
 
 
 @inline
@@ -287,9 +309,9 @@ def left(p, s, b, entry, group):
     """The column command of an entry has issued: it leaves, and the bank's candidates follow."""
     s[b + B_SERVED] += 1
     write = s[entry + E_FLAGS] & WRITE_FLAG
-    if group == ACTIVE:
+    if group >= OPENED:
         s[b + B_ACTIVE] = -1
-        _withdraw(s, b, ACTIVE)
+        _withdraw(s, b, group)
         update_rows(p, s, b)
     else:
         first = s[entry + E_PREVIOUS] < 0

@@ -323,7 +323,7 @@ class _Builder:
         segment_banks = org.bankgroups * org.banks
 
         segments[:, : at.COMMANDS] = at.NEVER
-        segments[:, at.G_BEST + 2 : at.G_BEST + at.GROUPS * at.BEST : at.BEST] = -1
+        segments[:, at.G_BEST + at.BEST_BANK :: at.BEST] = -1
         segments[:, at.G_RANK] = self.ranks + segment // org.sids * at.RANK_RECORD
         segments[:, at.G_FIRST] = self.banks + segment * segment_banks * at.BANK_RECORD
 
