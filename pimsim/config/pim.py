@@ -21,6 +21,8 @@ class PimConfig(Config):
     """bytes of a channel's buffer for the input vector"""
     all_bank_act: Literal["single", "faw"] = "single"
     """activating all banks: one command, or bank by bank under tRRD and tFAW"""
+    arbiter: Literal["pim-first", "memory-first", "age"] = "pim-first"
+    """where memory traffic and PIM share a channel: whose command goes when both are ready"""
     mac_power: Power | None = None
     """power of all units of a channel while they compute"""
     mac_energy: Literal["unit-power", "3x-read", "4x-read"]

@@ -27,6 +27,7 @@ from pimsim.kernels.contend_layout import (
     GROUP_FIELDS,
     LOG_FIELDS,
     LOGGED,
+    MEMORY_VIEW,
     NEXT_MEMORY,
     NEXT_PIM,
     O_BANKS,
@@ -38,6 +39,7 @@ from pimsim.kernels.contend_layout import (
     P_AT_OPEN,
     P_RANK_BANKS,
     P_RANKS,
+    PIM_VIEW,
     V_CAUSE,
     V_CHARGED,
     V_COUNTERS,
@@ -46,6 +48,7 @@ from pimsim.kernels.contend_layout import (
     V_REST_CAUSE,
 )
 from pimsim.kernels.jit import inline, jit
+from pimsim.kernels.request_word import pointer
 
 COMPUTE_CAUSE, ACTIVATE_CAUSE, REFRESH_CAUSE, FILL_CAUSE, RESULT_CAUSE, READ_CAUSE, WRITE_CAUSE, MODE_CAUSE = range(8)
 IDLE_CAUSE = 9
@@ -194,3 +197,15 @@ def charge(s, view, tick, unhindered, cause, own, own_cause):
         s[view + V_REST_CAUSE] = s[view + V_CAUSE]
     s[view + V_OWN] = end
     s[view + V_CAUSE] = own_cause
+
+
+@jit
+def settle(plan, state, tick):
+    """Charge every tick before ``tick``, and count the ticks with open rows up to it: ``plan`` and ``state`` are the vectors."""
+    p, s = pointer(plan), pointer(state)
+    for view in (PIM_VIEW, MEMORY_VIEW):
+        charge_wait(s, view, tick, IDLE_CAUSE)
+    for o in range(p[P_AT_OPEN], p[P_AT_OPEN] + 2 * p[P_RANKS] * OPEN, OPEN):
+        if s[o + O_BANKS] > 0 and tick > s[o + O_SINCE]:
+            s[o + O_TICKS] += tick - s[o + O_SINCE]
+            s[o + O_SINCE] = tick

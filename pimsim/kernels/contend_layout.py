@@ -20,7 +20,7 @@ FAR = 1 << 40
 """More slack than any run uses up."""
 
 # Fields of a memory request.
-Q_ARRIVAL, Q_BANK, Q_ROW, Q_COLUMN, Q_WRITE, Q_GROUP = range(6)
+Q_ARRIVAL, Q_WRITE, Q_BANK, Q_ROW, Q_COLUMN, Q_GROUP = range(6)
 REQUEST_FIELDS = 6
 
 # Fields of a PIM transaction, and its kinds: fill the vector buffer, announce a row, multiply (a composite).

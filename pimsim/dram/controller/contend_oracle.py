@@ -455,9 +455,11 @@ class Oracle:
 
 def requests_from(rows: np.ndarray) -> list[Request]:
     """Requests from the kernel's array."""
-    return [Request(i, *(int(v) for v in r[:4]), bool(r[4])) for i, r in enumerate(rows)]
+    return [Request(i, arrival, bank, row, column, bool(write))
+            for i, (arrival, write, bank, row, column, *_) in enumerate(rows.tolist())]
 
 
 def transactions_from(rows: np.ndarray) -> list[Transaction]:
     """PIM transactions from the kernel's array."""
-    return [Transaction(i, *(int(v) for v in r[:7]), bool(r[7])) for i, r in enumerate(rows)]
+    return [Transaction(i, kind, arrival, bank, row, column, computes, results, bool(last))
+            for i, (kind, arrival, bank, row, column, computes, results, last, *_) in enumerate(rows.tolist())]

@@ -42,6 +42,11 @@ class ContendPlan:
         """Two row buffers a bank."""
         return self.compiled.command("PIM_PRECHARGE") >= 0
 
+    @property
+    def compute_ticks(self) -> int:
+        """Ticks from one COMP to the next."""
+        return int(self.plan[at.P_CADENCE])
+
     # ------------------------------------------------------------------ layout of the state
 
     @property
