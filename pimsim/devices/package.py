@@ -87,8 +87,8 @@ class PimPackage:
         folds = self.options.fold
         self.slots = np.zeros(self.channels, np.int64) if folds else np.arange(self.channels, dtype=np.int64)
         width = counters(self.compiled.table)
-        self.memo = make_memo(width.stop, MEMO_ENTRIES if folds and self.compiled.table.ranks == 1 else 0)
-        self._no_memo = make_memo(width.stop, 0)
+        self.memo = make_memo(width.stop, width.stop - width.start, MEMO_ENTRIES if folds and self.compiled.table.ranks == 1 else 0)
+        self._no_memo = make_memo(width.stop, width.stop - width.start, 0)
         self._log_rows = 4096
         self.by_channel = np.zeros((self.channels, width.stop - width.start), np.int64)
         self.by_category = np.zeros((MAX_CATEGORIES, width.stop - width.start), np.int64)

@@ -11,10 +11,25 @@ from __future__ import annotations
 
 import numpy as np
 
-from pimsim.kernels.channel import ASIC_CAUSE, IDLE_CAUSE, LOG_FIELDS, charge_until, wait_until
+from pimsim.kernels.channel import ASIC_CAUSE, IDLE_CAUSE, LOG_FIELDS, charge_until, count_active, wait_until
 from pimsim.kernels.jit import inner, jit
-from pimsim.kernels.memo import recall, remember
-from pimsim.kernels.packed import H_AT_COUNTERS, H_AT_DUE, H_AT_ROW, H_RANKS, H_VECTOR
+from pimsim.kernels.memo import (
+    BEGAN,
+    COURSE,
+    ENTRIES,
+    FILLED,
+    HELD,
+    ROW,
+    fill,
+    forget,
+    keep_step,
+    next_course,
+    recall,
+    remember,
+    rest_same,
+    take,
+)
+from pimsim.kernels.packed import H_AT_COUNTERS, H_AT_DUE, H_RANKS, H_VECTOR
 from pimsim.kernels.program import MAX_DEPTH, run_program
 from pimsim.kernels.table import (
     BUS,
@@ -61,8 +76,22 @@ def _charge_wait(t, s, tick, asic_begin, asic_end, asic_from, asic_to):
 
 
 @inner
-def _same(t, a, b, tick):
-    """Are two channels in the same state, seen from commands at or after ``tick``?"""
+def _wait(t, s, memo, held, log, tick, remembering):
+    """The channel waits for ``tick``; refreshes come due meanwhile."""
+    if remembering and s[t[H_AT_DUE]] >= tick:
+        count_active(t, s, tick)
+        return
+    if remembering:
+        fill(t, s, memo, held)
+    last = s[LAST]
+    wait_until(t, s, log, tick)
+    if s[LAST] != last:
+        held[COURSE] = -1
+
+
+@inner
+def _front_same(t, a, b, tick):
+    """Are the fronts of two states the same, seen from commands at or after ``tick``?"""
     if a[UNIFORM] != b[UNIFORM] or a[OPEN] != b[OPEN] or a[CHARGED] != b[CHARGED]:
         return False
     if a[OPEN] > 0 and a[OPEN_SINCE] != b[OPEN_SINCE]:
@@ -72,83 +101,114 @@ def _same(t, a, b, tick):
     for i in (LAST, BUS, BUS + 1, OWN_END, REST_END):
         if max(a[i], tick) != max(b[i], tick):
             return False
-    ready = t[H_AT_DUE] + t[H_RANKS]
-    for i in range(t[H_AT_DUE], ready):
-        if a[i] != b[i]:
-            return False
-    for i in range(ready, t[H_AT_ROW]):
-        if max(a[i], tick) != max(b[i], tick):
-            return False
-    for i in range(t[H_AT_ROW], t[H_AT_COUNTERS]):
+    for i in range(t[H_AT_DUE], t[H_AT_DUE] + t[H_RANKS]):
         if a[i] != b[i]:
             return False
     return True
 
 
 @inner
-def _account(t, slots, used, states, by_channel, by_class, kind):
-    """Add what each slot did to each of its channels and to the operator class, and begin anew."""
+def _settle(t, states, s, members, done, by_class, kind):
+    """Add what a slot has done since the last time to the operator class and to what the slot has done in all."""
     first = t[H_AT_COUNTERS]
+    for i in range(done.shape[1]):
+        new = states[s, first + i]
+        by_class[kind, i] += new * members[s]
+        done[s, i] += new
+        states[s, first + i] = 0
+
+
+@inner
+def _move(slots, members, done, by_channel, c, target):
+    """Move a channel to another slot: it has done what its old slot did until now, and will do what its new one does from now on."""
+    for i in range(done.shape[1]):
+        by_channel[c, i] += done[slots[c], i] - done[target, i]
+    members[slots[c]] -= 1
+    members[target] += 1
+    slots[c] = target
+
+
+@inner
+def _merge(t, states, held, memo, slots, members, done, by_channel, by_class, kind, tick):
+    """Give channels whose states are equal from ``tick`` on the same slot."""
+    for a in range(slots.size):
+        if not members[a]:
+            continue
+        for b in range(a + 1, slots.size):
+            if (members[b] and _front_same(t, states[a], states[b], tick)
+                    and rest_same(t, states[a], states[b], memo, held[a], held[b], tick)):
+                _settle(t, states, a, members, done, by_class, kind)
+                _settle(t, states, b, members, done, by_class, kind)
+                for c in range(slots.size):
+                    if slots[c] == b:
+                        _move(slots, members, done, by_channel, c, a)
+
+
+@inner
+def _choose(slots, task_program, slot_program):
+    """Set what each slot runs; returns whether the channels of some slot differ in that."""
+    slot_program[:] = -2
     for c in range(slots.size):
         s = slots[c]
-        for i in range(by_channel.shape[1]):
-            by_channel[c, i] += states[s, first + i]
-            by_class[kind, i] += states[s, first + i]
-    for s in range(slots.size):
-        if used[s]:
-            for i in range(first, t[H_VECTOR]):
-                states[s, i] = 0
+        if slot_program[s] == -2:
+            slot_program[s] = task_program[c]
+        elif slot_program[s] != task_program[c]:
+            return True
+    return False
 
 
 @inner
-def _merge(t, states, slots, used, tick):
-    """Give channels whose states are equal from ``tick`` on the same slot."""
-    channels = slots.size
-    for a in range(channels):
-        if not used[a]:
-            continue
-        for b in range(a + 1, channels):
-            if used[b] and _same(t, states[a], states[b], tick):
-                used[b] = 0
-                for c in range(channels):
-                    if slots[c] == b:
-                        slots[c] = a
-
-
-@inner
-def _mark_used(slots, used):
-    used[:] = 0
-    for c in range(slots.size):
-        used[slots[c]] = 1
-
-
-@inner
-def _part(states, slots, used, task_program, slot_program, new_slot):
+def _part(t, states, held, slots, members, done, by_channel, by_class, kind, task_program, slot_program):
     """Give channels of one slot whose programs differ slots of their own; ``slot_program`` is what each slot will run."""
-    channels = slots.size
+    front = t[H_AT_DUE] + t[H_RANKS]
     slot_program[:] = -2
-    for c in range(channels):
+    for c in range(slots.size):
         program = task_program[c]
         s = slots[c]
-        new_slot[c] = s
         if slot_program[s] == -2:
             slot_program[s] = program
         elif slot_program[s] != program:
-            target = -1
-            for e in range(c):
+            _settle(t, states, s, members, done, by_class, kind)
+            target = 0
+            while members[target]:
+                target += 1
+            for i in range(states.shape[1] if held[s, FILLED] else front):
+                states[target, i] = states[s, i]
+            for i in range(HELD):
+                held[target, i] = held[s, i]
+            slot_program[target] = program
+            for e in range(c, slots.size):
                 if slots[e] == s and task_program[e] == program:
-                    target = new_slot[e]
-            if target < 0:
-                target = 0
-                while used[target]:
-                    target += 1
-                used[target] = 1
-                for i in range(states.shape[1]):
-                    states[target, i] = states[s, i]
-                slot_program[target] = program
-            new_slot[c] = target
-    for c in range(channels):
-        slots[c] = new_slot[c]
+                    _move(slots, members, done, by_channel, e, target)
+
+
+@inner
+def _recalled(t, s, memo, held, program, row, begin):
+    """Let the channel do what ``program`` did before from an equal state. Returns whether it has; if not, its state is filled."""
+    if held[COURSE] >= 0:
+        course = next_course(t, s, memo, held, program, row, begin)
+        if course >= 0:
+            take(t, s, memo, held, course, row, begin)
+            return True
+        fill(t, s, memo, held)
+    course = recall(t, s, memo, program, row, begin)
+    if course < 0:
+        return False
+    if held[COURSE] >= 0:
+        keep_step(s, memo, held, program, row, begin, course)
+    take(t, s, memo, held, course, row, begin)
+    return True
+
+
+@inner
+def _make_room(t, states, memo, held, members):
+    """Before a course is remembered: begin anew if the memo is full."""
+    if memo.counts[ENTRIES] == memo.keys.shape[0]:
+        for s in range(members.size):
+            if members[s]:
+                fill(t, states[s], memo, held[s])
+        held[:, COURSE] = -1
+        forget(memo)
 
 
 @inner
@@ -208,8 +268,12 @@ def run_segment(t, states, slots, programs, program_begin, tasks, task_programs,
     snapshots = np.zeros((MAX_DEPTH, t[H_VECTOR]), np.int64)
     first_data = np.zeros(count, np.int64)
     slot_program = np.empty(channels, np.int64)
-    new_slot = np.empty(channels, np.int64)
-    used = np.zeros(channels, np.int64)
+    members = np.zeros(channels, np.int64)  # channels of each slot
+    for c in range(channels):
+        members[slots[c]] += 1
+    held = np.ones((channels, HELD), np.int64)  # see pimsim.kernels.memo; all states are filled
+    held[:, COURSE] = -1
+    done = np.zeros((channels, by_channel.shape[1]), np.int64)  # by each slot in this segment
     asic_begin = np.zeros(repeats * count, np.int64)
     asic_end = np.zeros(repeats * count, np.int64)
     asic_count = 0
@@ -242,35 +306,43 @@ def run_segment(t, states, slots, programs, program_begin, tasks, task_programs,
             else:
                 begin = max(begin, pim_begin)
                 pim_begin = begin
-                _mark_used(slots, used)
+                kind = tasks[k, CLASS]
+                row = tasks[k, ROW_BASE] + r * tasks[k, ROW_STEP]
                 for s in range(channels):
-                    if used[s]:
+                    if members[s]:
                         _charge_wait(t, states[s], begin, asic_begin, asic_end, asic_seen, asic_count)
                         mark = _begin_log(log, slots, s, r * count + k)
-                        wait_until(t, states[s], log, begin)
+                        _wait(t, states[s], memo, held[s], log, begin, remembering)
                         _share_log(log, slots, s, mark)
                 while asic_seen < asic_count and asic_end[asic_seen] <= begin:
                     asic_seen += 1
-                _account(t, slots, used, states, by_channel, by_class, tasks[k, CLASS])
                 if fold:
-                    _merge(t, states, slots, used, begin)
-                _part(states, slots, used, task_programs[k], slot_program, new_slot)
+                    _merge(t, states, held, memo, slots, members, done, by_channel, by_class, kind, begin)
+                if _choose(slots, task_programs[k], slot_program):
+                    _part(t, states, held, slots, members, done, by_channel, by_class, kind, task_programs[k], slot_program)
                 end = begin + tasks[k, DURATION]
                 for s in range(channels):
-                    if used[s]:
-                        states[s, DONE] = begin
+                    if members[s]:
                         p = slot_program[s]
-                        if p >= 0:
-                            row = tasks[k, ROW_BASE] + r * tasks[k, ROW_STEP]
-                            if not remembering or not recall(t, states[s], memo, p, row, begin):
-                                mark = _begin_log(log, slots, s, r * count + k)
-                                run_program(t, states[s], snapshots, log, programs, program_begin[p],
-                                            program_begin[p + 1], row, tasks[k, COLUMN_BASE], begin, postpone, fast)
-                                _share_log(log, slots, s, mark)
-                                if remembering:
-                                    remember(t, states[s], memo, p, row, begin)
+                        if p < 0:
+                            continue
+                        states[s, DONE] = begin
+                        if not remembering or not _recalled(t, states[s], memo, held[s], p, row, begin):
+                            if remembering:
+                                _settle(t, states, s, members, done, by_class, kind)  # what is remembered is the program's alone
+                                _make_room(t, states, memo, held, members)
+                            mark = _begin_log(log, slots, s, r * count + k)
+                            run_program(t, states[s], snapshots, log, programs, program_begin[p],
+                                        program_begin[p + 1], row, tasks[k, COLUMN_BASE], begin, postpone, fast)
+                            _share_log(log, slots, s, mark)
+                            if remembering:
+                                held[s, COURSE] = remember(t, states[s], memo, p, row, begin)
+                                held[s, BEGAN] = begin
+                                held[s, ROW] = row
                         end = max(end, states[s, DONE])
-                _account(t, slots, used, states, by_channel, by_class, tasks[k, CLASS])
+                for s in range(channels):
+                    if members[s]:
+                        _settle(t, states, s, members, done, by_class, kind)
                 end = max(end, streamed_end)
             first_data[k] = min(begin + tasks[k, FIRST], end)
             task_begin[r, k] = begin
@@ -278,12 +350,16 @@ def run_segment(t, states, slots, programs, program_begin, tasks, task_programs,
             latest = max(latest, end)
         before = latest
     # every channel waits for the end of the segment, so that all ticks up to it are charged
-    _mark_used(slots, used)
     for s in range(channels):
-        if used[s]:
+        if members[s]:
+            if remembering:
+                fill(t, states[s], memo, held[s])
             _charge_wait(t, states[s], before, asic_begin, asic_end, asic_seen, asic_count)
             mark = _begin_log(log, slots, s, repeats * count - 1)
             wait_until(t, states[s], log, before)
             _share_log(log, slots, s, mark)
-    _account(t, slots, used, states, by_channel, by_class, tasks[count - 1, CLASS])
+            _settle(t, states, s, members, done, by_class, tasks[count - 1, CLASS])
+    for c in range(channels):
+        for i in range(done.shape[1]):
+            by_channel[c, i] += done[slots[c], i]
     return before
