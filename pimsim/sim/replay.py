@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import resource
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,7 @@ import numpy as np
 
 from pimsim.config import DramConfig
 from pimsim.dram import commandlog
+from pimsim.dram.commandlog import CommandLog
 from pimsim.dram.compile import Compiled, initial_state
 from pimsim.dram.controller.policy import PRESETS
 from pimsim.dram.spec import Cause
@@ -98,27 +99,41 @@ class Replay:
         """What was simulated once for several channels."""
         return [f"channels {ranges(m)} did the same" for m in self.members if len(m) > 1]
 
+    @property
+    def channels(self) -> tuple[int, ...]:
+        """All channels."""
+        return tuple(sorted(n for m in self.members for n in m))
+
+    def log(self, channels: Collection[int]) -> CommandLog:
+        """The command log of some channels, ordered by cycle and channel.
+
+        Raises:
+            ValueError: nothing was logged.
+        """
+        parts = list(self._log_parts(channels))
+        return CommandLog(self.compiled.command_names, np.concatenate(parts))
+
     def write_log(self, path: str | Path) -> None:
         """Write the command log of all channels, ordered by cycle and channel.
 
         Raises:
             ValueError: nothing was logged.
         """
+        write_rows(path, commandlog.FIELDS, self._log_parts(self.channels), commandlog.COMMAND, self.compiled.command_names)
+
+    def _log_parts(self, channels: Collection[int]) -> Iterator[np.ndarray]:
+        """The log a stretch of time after another, so that folded channels need no memory."""
         if self.rows is None:
             raise ValueError("this replay kept no log")
-        write_rows(path, commandlog.FIELDS, self._log_parts(self.rows), commandlog.COMMAND, self.compiled.command_names)
-
-    def _log_parts(self, rows: np.ndarray) -> Iterator[np.ndarray]:
-        """The log a stretch of time after another, so that folded channels need no memory."""
-        by_tick = rows[np.argsort(rows[:, _TICK], kind="stable")]
+        by_tick = self.rows[np.argsort(self.rows[:, _TICK], kind="stable")]
         ends = np.searchsorted(by_tick[:, _TICK], np.arange(0, self.cycles + CHUNK_TICKS + 1, CHUNK_TICKS))
+        members = [[n for n in m if n in channels] for m in self.members]
         for begin, end in zip(ends[:-1], ends[1:], strict=True):
-            part = by_tick[begin:end]
             copies = []
-            for simulated, members in enumerate(self.members):
-                own = part[part[:, _CHANNEL] == simulated]
-                copy = np.tile(own, (len(members), 1))
-                copy[:, _CHANNEL] = np.repeat(members, len(own))
+            for simulated, wanted in enumerate(members):
+                own = by_tick[begin:end][by_tick[begin:end, _CHANNEL] == simulated]
+                copy = np.tile(own, (len(wanted), 1))
+                copy[:, _CHANNEL] = np.repeat(wanted, len(own))
                 copies.append(copy)
             whole = np.concatenate(copies)
             whole = whole[np.lexsort((whole[:, _CHANNEL], whole[:, _TICK]))]

@@ -19,7 +19,6 @@ from hypothesis import strategies as st
 from pimsim.config import DramConfig, load_dram
 from pimsim.dram import commandlog
 from pimsim.dram.checker import check
-from pimsim.dram.commandlog import CommandLog
 from pimsim.errors import InputError
 from pimsim.pim.aim_trace import read_aim_trace
 from pimsim.pim.command_set import command_set
@@ -49,11 +48,10 @@ def reference_run(trace: str) -> Replay:
     return replay(part(), REFERENCE / "traces" / f"{trace}.trace.gz", log=True)
 
 
-def lines_of(run: Replay, path: Path, channel: int = -1) -> list[str]:
+def lines_of(run: Replay, channel: int = -1) -> list[str]:
     """The command log as ``cycle,channel,command,bankgroup,bank,row,col``."""
-    run.write_log(path)
-    log = commandlog.read(path, run.compiled.command_names)
-    return [f"{r[0]},{r[1]},{log.names[r[6]]},{r[4]},{r[5]},{r[7]},{r[8]}\n" for r in log.rows.tolist() if channel in (-1, r[1])]
+    log = run.log(run.channels if channel < 0 else (channel,))
+    return [f"{r[0]},{r[1]},{log.names[r[6]]},{r[4]},{r[5]},{r[7]},{r[8]}\n" for r in log.rows.tolist()]
 
 
 @pytest.mark.parametrize("trace", CYCLES)
@@ -74,17 +72,17 @@ def test_counts_of_a_channel_are_the_simulators(trace: str) -> None:
 
 
 @pytest.mark.parametrize("trace", LOGS)
-def test_the_command_log_is_the_simulators(trace: str, tmp_path: Path) -> None:
-    lines = lines_of(reference_run(trace), tmp_path / "log.csv", int(LOGS[trace]["channel"]))
+def test_the_command_log_is_the_simulators(trace: str) -> None:
+    lines = lines_of(reference_run(trace), int(LOGS[trace]["channel"]))
     assert len(lines) == int(LOGS[trace]["commands"])
     assert hashlib.sha256("".join(lines).encode()).hexdigest() == LOGS[trace]["sha256"]
 
 
 @pytest.mark.parametrize("trace", SMALL)
-def test_every_command_has_the_simulators_cycle(trace: str, tmp_path: Path) -> None:
+def test_every_command_has_the_simulators_cycle(trace: str) -> None:
     with gzip.open(REFERENCE / "cmdlogs" / f"{trace}.cmd.gz", "rt") as file:
         expected = [(int(w[1]), int(w[4]), w[3]) for w in map(str.split, file)]
-    ours = [line.split(",")[:3] for line in lines_of(reference_run(trace), tmp_path / "log.csv")]
+    ours = [line.split(",")[:3] for line in lines_of(reference_run(trace))]
     assert [(int(cycle), int(channel), name) for cycle, channel, name in ours] == expected
 
 
@@ -101,15 +99,13 @@ Entry = tuple[int, int, str, int, int, int]
 """(cycle, channel, command, bank in the channel or -1, row, column)."""
 
 
-def entries(run: Replay, folder: Path) -> list[Entry]:
-    path = folder / "log.csv"
-    run.write_log(path)
-    log = commandlog.read(path, run.compiled.command_names)
+def entries(run: Replay) -> list[Entry]:
+    log = run.log(run.channels)
     return [(r[0], r[1], log.names[r[6]], r[4] * 4 + r[5] if r[5] >= 0 else -1, r[7], r[8]) for r in log.rows.tolist()]
 
 
-def names(run: Replay, folder: Path) -> list[tuple[int, str]]:
-    return [(cycle, name) for cycle, _, name, *_ in entries(run, folder)]
+def names(run: Replay) -> list[tuple[int, str]]:
+    return [(cycle, name) for cycle, _, name, *_ in entries(run)]
 
 
 def test_the_host_does_one_instruction_a_tick(tmp_path: Path) -> None:
@@ -119,7 +115,7 @@ def test_the_host_does_one_instruction_a_tick(tmp_path: Path) -> None:
 
 def test_a_mode_switch_takes_the_slot_of_the_command_that_needs_it(tmp_path: Path) -> None:
     run = replay(part(), write(tmp_path, "AiM MAC_ABK 1 1 0", "AiM MAC_ABK 1 1 1", "AiM WR_GB 1 0 1", "AiM MAC_ABK 1 1 1"), log=True)
-    assert names(run, tmp_path) == [
+    assert names(run) == [
         (1, "ACT16"), (57, "MAC16"), (69, "PREA"), (101, "ACT16"), (157, "MAC16"), (158, "TMOD"), (190, "WRGB"), (191, "TMOD"),
         (223, "MAC16"),
     ]  # fmt: skip
@@ -128,7 +124,7 @@ def test_a_mode_switch_takes_the_slot_of_the_command_that_needs_it(tmp_path: Pat
 def test_a_blocking_read_holds_the_host(tmp_path: Path) -> None:
     run = replay(part(), write(tmp_path, "AiM RD_MAC 0 1", "AiM RD_MAC 0 2"), log=True)
     # the second is sent when the first, issued in 33, has its data (2 ticks), and the host has seen it
-    assert names(run, tmp_path) == [(1, "TMOD"), (33, "RDMAC16"), (36, "TMOD"), (68, "RDMAC16")]
+    assert names(run) == [(1, "TMOD"), (33, "RDMAC16"), (36, "TMOD"), (68, "RDMAC16")]
 
 
 def test_a_read_of_results_waits_for_reads_before_it(tmp_path: Path) -> None:
@@ -141,17 +137,17 @@ def test_a_read_of_results_waits_for_reads_before_it(tmp_path: Path) -> None:
 def test_a_full_queue_holds_the_host(tmp_path: Path) -> None:
     # the 34th request is accepted behind the issue of the first, in 57; then comes the read, which goes at once
     run = replay(part(), write(tmp_path, "AiM MAC_ABK 34 1 0", "R MEM 0 0 0"), log=True)
-    assert [cycle for cycle, channel, *_ in entries(run, tmp_path) if channel == 0][0] == 59
+    assert [cycle for cycle, channel, *_ in entries(run) if channel == 0][0] == 59
 
 
 def test_all_banks_are_opened_while_one_is_open(tmp_path: Path) -> None:
     run = replay(part(), write(tmp_path, "AiM MAC_SBK 1 1 3 0", "AiM MAC_ABK 1 1 0"), log=True)
-    assert names(run, tmp_path) == [(1, "ACT"), (57, "MAC"), (90, "ACT16"), (146, "MAC16")]
+    assert names(run) == [(1, "ACT"), (57, "MAC"), (90, "ACT16"), (146, "MAC16")]
 
 
 def test_the_ordered_set_closes_banks_first(tmp_path: Path) -> None:
     run = replay(part("memory.command_set=aim-ordered"), write(tmp_path, "AiM MAC_SBK 1 1 3 0", "AiM MAC_ABK 1 1 0"), log=True)
-    assert [name for _, name in names(run, tmp_path)] == ["ACT", "MAC", "PREA", "ACT16", "MAC16"]
+    assert [name for _, name in names(run)] == ["ACT", "MAC", "PREA", "ACT16", "MAC16"]
 
 
 def test_any_waiting_write_answers_a_read(tmp_path: Path) -> None:
@@ -181,7 +177,7 @@ def test_without_the_shortcut_eoc_waits_for_all(tmp_path: Path) -> None:
 def test_the_oldest_ready_request_goes_first(tmp_path: Path) -> None:
     # the third read hits the open row while the second waits for its row to be closed
     run = replay(part(), write(tmp_path, "R MEM 0 0 1", "R MEM 0 0 2", "R MEM 0 0 1", *["W GPR 0"] * 200), log=True)
-    assert [(name, row) for _, _, name, _, row, _ in entries(run, tmp_path)] == [
+    assert [(name, row) for _, _, name, _, row, _ in entries(run)] == [
         ("ACT", 1), ("RD", 1), ("RD", 1), ("PRE", -1), ("ACT", 2), ("RD", 2)]
 
 
@@ -200,12 +196,12 @@ def test_channels_with_the_same_instructions_are_simulated_once() -> None:
 
 
 @pytest.mark.parametrize("trace", ["all_isr", "gemv16x4096_ch1", "micro_rdmac_1024_16banks"])
-def test_without_folding_all_numbers_are_the_same(trace: str, tmp_path: Path) -> None:
+def test_without_folding_all_numbers_are_the_same(trace: str) -> None:
     folded = reference_run(trace)
     whole = replay(part(), REFERENCE / "traces" / f"{trace}.trace.gz", fold=False, log=True)
     assert (whole.cycles, whole.counts(), whole.folded) == (folded.cycles, folded.counts(), [])
     assert whole.cycles_by_cause() == folded.cycles_by_cause()
-    assert lines_of(whole, tmp_path / "a.csv") == lines_of(folded, tmp_path / "b.csv")
+    assert lines_of(whole) == lines_of(folded)
 
 
 @pytest.mark.parametrize("trace", CYCLES)
@@ -214,28 +210,25 @@ def test_every_tick_has_a_cause(trace: str) -> None:
     assert sum(run.cycles_by_cause().values()) == pytest.approx(run.cycles, abs=1e-9)
 
 
-def legal(run: Replay, path: Path) -> bool:
-    run.write_log(path)
-    log = commandlog.read(path, run.compiled.command_names)
-    first = log.rows[np.isin(log.rows[:, commandlog.CHANNEL], [m[0] for m in run.members])]
-    verdict = check(run.compiled, CommandLog(log.names, first, log.file), channels=run.config.memory.channels)
+def legal(run: Replay) -> bool:
+    verdict = check(run.compiled, run.log([m[0] for m in run.members]), channels=run.config.memory.channels)
     assert verdict.ok, verdict.violations
     return True
 
 
 @pytest.mark.parametrize("trace", CYCLES)
-def test_the_reference_logs_are_legal(trace: str, tmp_path: Path) -> None:
-    assert legal(reference_run(trace), tmp_path / "log.csv")
+def test_the_reference_logs_are_legal(trace: str) -> None:
+    assert legal(reference_run(trace))
 
 
 @pytest.mark.parametrize("trace", CYCLES)
-def test_with_refresh_it_takes_longer_and_is_legal(trace: str, tmp_path: Path) -> None:
+def test_with_refresh_it_takes_longer_and_is_legal(trace: str) -> None:
     run = replay(part("controller.refresh=all-bank", "memory.timing.tREFI=3333 ck"), REFERENCE / "traces" / f"{trace}.trace.gz",
                  log=True)
     refreshes = run.counts().get("REFab", 0) // 32
     assert refreshes == run.cycles // 3333 or refreshes == run.cycles // 3333 - 1
     assert (run.cycles > int(CYCLES[trace]["cycles"])) == (refreshes > 0)
-    assert legal(run, tmp_path / "log.csv")
+    assert legal(run)
 
 
 def test_per_bank_refresh_is_refused(tmp_path: Path) -> None:
@@ -261,6 +254,14 @@ def test_a_part_without_pim_commands_is_refused(tmp_path: Path) -> None:
 def test_a_replay_without_a_log_has_none_to_write(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="kept no log"):
         replay(part(), write(tmp_path)).write_log(tmp_path / "log.csv")
+    assert list(tmp_path.iterdir()) == [tmp_path / "t.trace"]
+
+
+def test_what_is_written_is_the_log(tmp_path: Path) -> None:
+    run = reference_run("all_isr")
+    run.write_log(tmp_path / "log.csv")
+    read = commandlog.read(tmp_path / "log.csv", run.compiled.command_names)
+    assert np.array_equal(read.rows[:, : commandlog.LINE], run.log(run.channels).rows[:, : commandlog.LINE])
 
 
 def test_ranges() -> None:
@@ -319,13 +320,12 @@ def _expected(config: DramConfig, run: Replay, path: Path) -> oracle.Outcome:
 @given(lines=TRACES, overrides=OVERRIDES)
 def test_every_trace_runs_as_tick_by_tick(lines: list[str], overrides: tuple[str, ...],
                                           tmp_path_factory: pytest.TempPathFactory) -> None:
-    folder = tmp_path_factory.mktemp("replay")
-    path = write(folder, *lines)
+    path = write(tmp_path_factory.mktemp("replay"), *lines)
     config = part(*overrides)
     run = replay(config, path, log=True)
     expected = _expected(config, run, path)
     assert (run.cycles, run.answered_reads, run.unserved) == (expected.cycles, expected.answered, expected.unserved)
-    assert entries(run, folder) == expected.log
-    assert legal(run, folder / "log.csv")
+    assert entries(run) == expected.log
+    assert legal(run)
     whole = replay(config, path, fold=False)
     assert (whole.cycles, whole.counts(), whole.cycles_by_cause()) == (run.cycles, run.counts(), run.cycles_by_cause())
