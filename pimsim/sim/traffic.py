@@ -1,0 +1,178 @@
+"""Memory requests from a file, run on a DRAM part: every channel under its own controller."""
+
+from __future__ import annotations
+
+import resource
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pimsim import units
+from pimsim.config import ControllerConfig
+from pimsim.config.system import DramConfig
+from pimsim.dram import request_trace
+from pimsim.dram.compile import Compiled
+from pimsim.dram.controller.channel import Channel
+from pimsim.dram.controller.plan import Plan, make_plan
+from pimsim.dram.controller.policy import Policy, policy
+from pimsim.dram.energy import Activity, command_energy, energy_j
+from pimsim.kernels import request_layout as at
+from pimsim.sim.memory import compile_memory
+
+Sink = Callable[[np.ndarray], None]
+NOT_OF_POLICY = frozenset({"policy", "address_mapping"})
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """What a run of requests left behind: the channels in their last state, and what it took."""
+
+    config: DramConfig
+    plan: Plan
+    channels: tuple[Channel, ...]
+    wall_s: float
+    cpu_s: float
+
+    def summary(self) -> dict[str, Any]:
+        """What ``pimsim dram --json`` prints."""
+        end = max(c.end_tick for c in self.channels)
+        counts: dict[str, int] = {}
+        for channel in self.channels:
+            for name, number in channel.counts().items():
+                counts[name] = counts.get(name, 0) + number
+        hits, misses, conflicts = (sum(column) for column in zip(*(c.rows() for c in self.channels), strict=True))
+        latencies = [c.latency() for c in self.channels]
+        reads = sum(x.reads for x in latencies)
+        histogram: dict[tuple[int, int], int] = {}
+        for first, last, number in (b for x in latencies for b in x.histogram):
+            histogram[first, last] = histogram.get((first, last), 0) + number
+        requests = sum(c.sent for c in self.channels)
+        memory = self.config.memory
+        end_s = end * self.plan.compiled.tick_fs / units.FS_PER_S
+        moved = (requests - sum(c.forwarded for c in self.channels)) * memory.column_bytes
+        issued = sum(counts.values())
+        return {
+            "part": memory.part,
+            "policy": self.config.controller.policy,
+            "requests": requests,
+            "total_cycles": end,
+            "last_rdwr_cycle": max(c.last_column_tick for c in self.channels),
+            "time_s": end_s,
+            "counts": counts,
+            "row_hits": hits,
+            "row_misses": misses,
+            "row_conflicts": conflicts,
+            "avg_read_latency_cycles": sum(x.mean * x.reads for x in latencies) / reads if reads else 0.0,
+            "read_latency_histogram": [[*span, histogram[span]] for span in sorted(histogram)],
+            "forwarded_reads": sum(c.forwarded for c in self.channels),
+            "bandwidth_bytes_per_s": moved / end_s if end_s else 0.0,
+            "bandwidth_utilisation": moved / end_s / memory.external_bytes_per_s if end_s else 0.0,
+            "energy_j": self.energy(end),
+            "host": {
+                "wall_s": self.wall_s,
+                "cpu_s": self.cpu_s,
+                "requests_per_s": requests / self.wall_s,
+                "commands_per_s": issued / self.wall_s,
+                "peak_rss_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+            },
+        }
+
+    def energy(self, end_tick: int) -> dict[str, float]:
+        """Joules by component and in all; nothing if the part has no currents."""
+        memory, compiled = self.config.memory, self.plan.compiled
+        currents = memory.chosen_currents
+        if currents is None:
+            return {}
+        formula = self.config.energy.formula if self.config.energy else "dramsim3"
+        each = command_energy(currents, compiled.timing, memory.tCK / units.FS_PER_S, devices=memory.devices,
+                              banks=memory.banks, formula=formula)
+        parts: dict[str, float] = {}
+        for channel in self.channels:
+            activity: Activity = channel.activity(end_tick)
+            for name, joules in energy_j(each, activity, compiled.tick_fs / units.FS_PER_S).items():
+                parts[name] = parts.get(name, 0.0) + joules
+        return {"total": sum(parts.values()), **parts}
+
+
+def policy_of(controller: ControllerConfig) -> Policy:
+    """The policy that a configuration names, with the keys that it changes.
+
+    Raises:
+        InputError: the keys contradict one another.
+    """
+    given = {name: getattr(controller, name) for name in type(controller).model_fields if name not in NOT_OF_POLICY}
+    return policy(controller.policy, **given)
+
+
+def make_channel_plan(config: DramConfig) -> Plan:
+    """The plan of a channel of a part: what :class:`~pimsim.dram.controller.channel.Channel` takes."""
+    with config.located():
+        return make_plan(compile_memory(config.memory, config.controller, config.pim), policy_of(config.controller))
+
+
+def run_requests(config: DramConfig, path: str | Path, *, commands: Sink | None = None,
+                 completions: Sink | None = None) -> Traffic:
+    """Run a file of requests until nothing waits.
+
+    Args:
+        commands: called with int64 [n, 7] rows of each channel: tick, channel, command, flat bank, row, column, count.
+        completions: called with int64 [n, 3] rows: number of the request in the file, tick accepted, tick done.
+
+    Raises:
+        InputError: a malformed request, with file and line; a part that cannot do what the policy asks.
+    """
+    plan = make_channel_plan(config)
+    memory = config.memory
+    spread = _Spread(completions, memory.channels) if completions else None
+    channels = tuple(Channel(plan, commands=commands, completions=spread.sink(c) if spread else None, number=c)
+                     for c in range(memory.channels))
+    wall, cpu = time.perf_counter(), time.process_time()
+    mapping = config.controller.address_mapping or request_trace.DEFAULT_MAPPING
+    organization = memory.organization
+    for chunk in request_trace.read(path, organization, channels=memory.channels, mapping=mapping):
+        rows = np.empty((len(chunk), at.REQUEST_FIELDS), np.int64)
+        rows[:, at.Q_ARRIVAL], rows[:, at.Q_WRITE] = chunk.arrival, chunk.write
+        rows[:, at.Q_BANK] = chunk.flat_bank(organization)
+        rows[:, at.Q_ROW], rows[:, at.Q_COLUMN] = chunk.row, chunk.column
+        for number, channel in enumerate(channels):
+            own = chunk.rows[:, request_trace.CHANNEL] == number
+            if spread:
+                spread.add(number, own)
+            channel.send(rows[own])
+            channel.work()
+    for channel in channels:
+        channel.drain()
+    return Traffic(config, plan, channels, time.perf_counter() - wall, time.process_time() - cpu)
+
+
+class _Spread:
+    """Turns each channel's numbering of its requests back into the file's."""
+
+    def __init__(self, sink: Sink, channels: int):
+        self._sink = sink
+        self._numbers: list[list[np.ndarray]] = [[] for _ in range(channels)]
+        self._seen = 0
+
+    def add(self, channel: int, own: np.ndarray) -> None:
+        """Note which requests of the next chunk are a channel's (called for every channel in turn)."""
+        self._numbers[channel].append(self._seen + np.flatnonzero(own))
+        if channel == len(self._numbers) - 1:
+            self._seen += len(own)
+
+    def sink(self, channel: int) -> Sink:
+        """What a channel calls with its completions."""
+
+        def hand_on(rows: np.ndarray) -> None:
+            numbers = self._numbers[channel]
+            if len(numbers) > 1:
+                numbers[:] = [np.concatenate(numbers)]
+            rows[:, 0] = numbers[0][rows[:, 0]]
+            self._sink(rows)
+
+        return hand_on
+
+
