@@ -19,7 +19,7 @@ from pimsim.kernels.channel import LOG_FIELDS
 from pimsim.kernels.memo import Memo, make_memo
 from pimsim.kernels.packed import counters
 from pimsim.kernels.segment import run_segment
-from pimsim.kernels.table import CAUSES, LAST
+from pimsim.kernels.table import CAUSES
 from pimsim.mapping.program import ProgramLibrary
 from pimsim.mapping.task import TaskArrays
 
@@ -51,8 +51,7 @@ class Segment:
         start, stop: ticks between which it ran.
         begin, end: ticks of every task, int64 [repeats, tasks].
         log: its commands channel by channel, int64 [commands, LOG_FIELDS], if they were asked for. The last field is the task,
-            counted on over the repeats.
-        settled: no command of a later segment comes before this tick.
+            counted on over the repeats. No command of a later segment comes before ``stop``.
     """
 
     start: int
@@ -60,7 +59,6 @@ class Segment:
     begin: np.ndarray
     end: np.ndarray
     log: np.ndarray | None
-    settled: int
 
 
 @dataclass
@@ -88,7 +86,6 @@ class PimPackage:
         self.slots = np.zeros(self.channels, np.int64) if folds else np.arange(self.channels, dtype=np.int64)
         width = counters(self.compiled.table)
         self.memo = make_memo(width.stop, width.stop - width.start, MEMO_ENTRIES if folds and self.compiled.table.ranks == 1 else 0)
-        self._no_memo = make_memo(width.stop, width.stop - width.start, 0)
         self._log_rows = 4096
         self.by_channel = np.zeros((self.channels, width.stop - width.start), np.int64)
         self.by_category = np.zeros((MAX_CATEGORIES, width.stop - width.start), np.int64)
@@ -107,7 +104,7 @@ class PimPackage:
                 log: bool = False) -> Generator[simpy.Event, Any, Segment]:
         """Process: run a segment from now on; returns when its last task has ended.
 
-        With ``log`` every command is kept, which takes simulating each of them, on every channel.
+        With ``log`` every command is kept, which takes simulating all programs, remembered or not.
         """
         segment = self._run(library, work, repeats, log)
         yield env.timeout(self.now * self.compiled.tick_fs - env.now)
@@ -117,28 +114,19 @@ class PimPackage:
         programs, program_begin = library.arrays()
         start = self.now
         begin, end = np.zeros((2, repeats, len(work.tasks)), np.int64)
-        short, memo = (False, self._no_memo) if log else (True, self.memo)
-        if log:
-            self._part_channels()
         while True:
-            saved = (self.states.copy(), self.by_channel.copy(), self.by_category.copy()) if log else None
+            saved = [a.copy() for a in (self.states, self.slots, self.by_channel, self.by_category)] if log else None
             rows = np.empty((self._log_rows if log else 0, LOG_FIELDS), np.int64)
             rows[:1] = 0
             stop = run_segment(
                 self.compiled.packed, self.states, self.slots, programs, program_begin, work.tasks, work.programs,
                 work.dependency_begin, work.dependencies, work.dependency_kind, repeats, start,
-                self.options.postpone_ticks, self.options.fast_forward and short, self.options.fold and short,
-                self.by_channel, self.by_category, begin, end, rows, memo)  # fmt: skip
+                self.options.postpone_ticks, self.options.fast_forward, self.options.fold, self.by_channel, self.by_category,
+                begin, end, rows, self.memo)  # fmt: skip
             if saved is None or rows[0, 0] < len(rows):
                 break
             # the log was too short: once more from the same state with one that is long enough
-            self.states, self.by_channel, self.by_category = saved
+            self.states, self.slots, self.by_channel, self.by_category = saved
             self._log_rows = int(rows[0, 0]) + 1
         self.now = int(stop)
-        settled = int(self.states[self.slots, LAST].min()) if self.compiled.table.refresh_interval else self.now
-        return Segment(start, self.now, begin, end, rows[1 : rows[0, 0] + 1] if log else None, settled)
-
-    def _part_channels(self) -> None:
-        """Give every channel a slot of its own, as commands of each are to be seen."""
-        self.states = self.states[self.slots]
-        self.slots = np.arange(self.channels, dtype=np.int64)
+        return Segment(start, self.now, begin, end, rows[1 : rows[0, 0] + 1] if log else None)

@@ -13,7 +13,7 @@ TICK, CHANNEL, CODE, BANK, ROW, COLUMN, COUNT, TASK = range(LOG_FIELDS)
 class Ordered:
     """Sorts commands by tick, then channel, holding back those that a later segment may still come before.
 
-    A refresh in the pause behind a segment's work is simulated with the next segment.
+    A refresh that begins before a segment stops may end behind that, when the next segment's commands come.
     """
 
     def __init__(self) -> None:
@@ -24,7 +24,7 @@ class Ordered:
         assert segment.log is not None
         rows = np.concatenate([self._held, segment.log])
         rows = rows[np.lexsort((rows[:, CHANNEL], rows[:, TICK]))]
-        settled = int(np.searchsorted(rows[:, TICK], segment.settled))
+        settled = int(np.searchsorted(rows[:, TICK], segment.stop))
         self._held = rows[settled:]
         return rows[:settled]
 

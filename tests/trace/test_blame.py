@@ -40,7 +40,7 @@ def of(compiled: Compiled, *commands: tuple[int, str, int, int]) -> dict[tuple[s
         row[[0, 2, 3, 6]] = tick, compiled.command(name), bank, count
     recorder = BlameRecorder(compiled, channels=1)
     step: Any = type("Step", (), {"index": 0})
-    recorder.segment(step, None, None, Segment(0, 0, log, log, log, 0))  # type: ignore[arg-type]
+    recorder.segment(step, None, None, Segment(0, 0, log, log, log))  # type: ignore[arg-type]
     return {(r["command"], r["rule"]): (r["cycles"], r["commands"]) for r in recorder.finish()["held_back"]}
 
 

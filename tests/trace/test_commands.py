@@ -82,14 +82,14 @@ def rows(*ticks: tuple[int, int]) -> np.ndarray:
     return log
 
 
-def segment(log: np.ndarray, settled: int) -> Segment:
-    return Segment(0, 0, np.zeros((1, 1), np.int64), np.zeros((1, 1), np.int64), log, settled)
+def segment(log: np.ndarray, stop: int) -> Segment:
+    return Segment(0, stop, np.zeros((1, 1), np.int64), np.zeros((1, 1), np.int64), log)
 
 
 def test_commands_that_a_later_segment_may_precede_are_held_back() -> None:
     ordered = Ordered()
-    first = ordered.add(segment(rows((3, 0), (9, 0), (2, 1), (5, 1)), settled=5))
-    second = ordered.add(segment(rows((6, 1), (12, 0)), settled=6))
+    first = ordered.add(segment(rows((3, 0), (9, 0), (2, 1), (5, 1)), stop=5))
+    second = ordered.add(segment(rows((6, 1), (12, 0)), stop=6))
     assert first[:, :2].tolist() == [[2, 1], [3, 0]]
     assert second[:, :2].tolist() == [[5, 1]]
     assert ordered.rest()[:, :2].tolist() == [[6, 1], [9, 0], [12, 0]]
@@ -107,7 +107,7 @@ class _Told:
 @pytest.mark.parametrize(("steps", "told"), [(1, 0), (10**6, 1)])
 def test_a_large_log_is_announced_once_after_its_first_step(tmp_path: Path, compiled: Compiled, steps: int, told: int) -> None:
     say = _Told()
-    log = segment(np.repeat(rows((1, 0)), 1000, axis=0), settled=2)
+    log = segment(np.repeat(rows((1, 0)), 1000, axis=0), stop=2)
     with RowWriter(tmp_path / "c.csv", commandlog.FIELDS, COMMAND, compiled.command_names) as file:
         recorder = CommandRecorder(compiled, file, steps, say)
         for _ in range(2):
