@@ -65,7 +65,8 @@ def from_kernel(rows: np.ndarray, names: Sequence[str], organization: Organizati
         (AT_BANK, BANK, organization.banks),
     ):
         node = bank * organization.nodes(depth) // organization.banks_per_channel
-        out[:, field] = np.where(level >= depth, node % parents if depth > RANK else node, -1)
+        named = (level >= depth) | (depth == SID and organization.sids == 1)  # the only sid is 0, as in the references' logs
+        out[:, field] = np.where(named, node % parents if depth > RANK else node, -1)
     return CommandLog(tuple(names), out)
 
 
