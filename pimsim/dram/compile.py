@@ -143,6 +143,20 @@ def _merged(rules: tuple[Rule, ...]) -> dict[tuple[int, int, int], int]:
     }
 
 
+def _windows(rules: tuple[Rule, ...]) -> list[Rule]:
+    """The activation windows, leaving out those that another one implies (GDDR6's own behind that of a PIM command set)."""
+
+    def implies(a: Rule, b: Rule) -> bool:
+        wide = a.level <= b.level and set(a.before) >= set(b.before) and set(a.after) >= set(b.after)
+        return wide and a.window <= b.window and a.value >= b.value
+
+    found: list[Rule] = []
+    for r in rules:
+        if r.window > 1 and not any(implies(f, r) for f in found):
+            found = [f for f in found if not implies(r, f)] + [r]
+    return found
+
+
 def compile_part(standard: Standard, organization: Organization, timing: Mapping[str, int], tick_fs: int, *,
                  refresh: bool = True) -> Compiled:
     """Compile a part.
@@ -177,7 +191,7 @@ def _table(standard: Standard, org: Organization, timing: Mapping[str, int], rul
     for level, _, after in merged:
         check[after, level] = 1
 
-    windows = [r for r in rules if r.window > 1]
+    windows = _windows(rules)
     siblings = [r for r in rules if r.sibling]
     wide_ready = int(node_base[2]) * count  # channel and rank nodes come first
     cursor = layout.SCALARS

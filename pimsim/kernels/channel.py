@@ -16,10 +16,12 @@ tRTP to activate/precharge. A refresh that begins while the channel waits for wo
 
 from __future__ import annotations
 
+import numpy as np
 from numpy import uint64 as at
 
 from pimsim.kernels.jit import inline, inner
 from pimsim.kernels.packed import (
+    ANYHOW,
     C_BANKS,
     C_CADENCE,
     C_CAUSE,
@@ -27,9 +29,11 @@ from pimsim.kernels.packed import (
     C_COLUMN,
     C_EFFECT,
     C_LATENCY,
+    C_NEEDS,
     C_OCCUPANCY,
     C_OPENER,
     C_ROWS,
+    CLOSED,
     COMMAND,
     H_ACTIVATE_OVER_OPEN,
     H_AT_ACTIVE,
@@ -45,6 +49,10 @@ from pimsim.kernels.packed import (
     H_REFRESH,
     HEADER,
     OPENS,
+    ROW_OPEN,
+)
+from pimsim.kernels.packed import (
+    OPEN as IS_OPEN,
 )
 from pimsim.kernels.table import (
     CHARGED,
@@ -61,15 +69,17 @@ from pimsim.kernels.table import (
     REST_END,
     UNIFORM,
 )
-from pimsim.kernels.timing import aligned, allowed, earliest, issue
+from pimsim.kernels.timing import aligned, allowed, earliest, hold, take
 
 # Effects (pimsim.dram.spec.Effect) and causes (pimsim.dram.spec.Cause), as the kernels' constants.
 ACTIVATE, PRECHARGE, READ, WRITE, READ_PRECHARGE, WRITE_PRECHARGE, REFRESH, COMPUTE = range(8)
-REFRESH_CAUSE, ASIC_CAUSE, IDLE_CAUSE = 2, 8, 9
-UNCHARGED = -1
+# (NumPy integers, because numba compiles a function anew for every literal that it is called with.)
+REFRESH_CAUSE, ASIC_CAUSE, IDLE_CAUSE = np.int64(2), np.int64(8), np.int64(9)
+UNCHARGED = np.int64(-1)
 """In place of a cause: nobody waits for the command, so that the ticks up to its issue are left to whoever does wait next."""
 
-NO_ROW, NO_COLUMN = -1, -1
+NO_ROW = np.int64(-1)
+NO_COLUMN = -1
 LOG_FIELDS = 8
 """tick, channel, command, bank, row, column, count, task."""
 
@@ -155,13 +165,17 @@ def any_open(t, s, first, banks):
 
 
 @inline
-def row_is_open(t, s, record, bank, row):
-    """Does a glance tell that the command of this record, being no row command, finds the row it needs?"""
-    if not t[at(record + C_COLUMN)]:
+def is_ready(t, s, record, bank, row):
+    """Does a glance tell that the command of this record finds its bank as it needs it?"""
+    needs = t[at(record + C_NEEDS)]
+    if needs == ANYHOW:
         return True
     if s[UNIFORM] >= 0:
-        return s[UNIFORM] == row
-    return t[at(record + C_BANKS)] == 1 and s[at(t[H_AT_ROW] + bank)] == row
+        return needs == ROW_OPEN and s[UNIFORM] == row
+    found = s[at(t[H_AT_ROW] + bank)]
+    if needs == ROW_OPEN:
+        return found == row and t[at(record + C_BANKS)] == 1
+    return (needs == CLOSED and found < 0) or (needs == IS_OPEN and found >= 0)
 
 
 @inline
@@ -206,34 +220,58 @@ def _own(s, end, cause):
 
 
 @inline
-def put(t, s, log, code, bank, row, column, count, floor, cause):
-    """Issue ``count`` of a command as soon as allowed, not before tick ``floor``; what it waited for is charged to ``cause``."""
+def note(t, s, log, code, bank, row, column, count, first, cause):
+    """``count`` of a command issue from tick ``first`` on: charge, count, log. What it waited for is charged to ``cause``.
+
+    Rows and what the command holds back are left to the caller.
+    """
     record = HEADER + code * COMMAND
-    first = allowed(t, s, code, bank)
-    if first < floor:
-        first = aligned(t, code, floor)
     last = first + (count - 1) * t[at(record + C_CADENCE)]
     if cause != UNCHARGED:
         _charge(t, s, cause, first, last, t[at(record + C_CAUSE)])
         s[DONE] = max(s[DONE], last + t[at(record + C_LATENCY)])
     _own(s, last + t[at(record + C_OCCUPANCY)], t[at(record + C_CAUSE)])
-    issue(t, s, code, bank, last)
+    take(t, s, code, last)
     s[at(t[H_AT_COUNTS] + code)] += count
     if log.shape[0] > 0:
         _write(t, log, first, code, bank, row, column, count)
+
+
+@inline
+def change_rows(t, s, code, bank, row):
+    """Open or close the rows that the command, the last that issued, opens or closes."""
+    record = HEADER + code * COMMAND
     rows = t[at(record + C_ROWS)]
     if rows:
         banks = t[at(record + C_BANKS)]
+        first = bank if banks == 1 else bank // banks * banks
         if rows == OPENS:
-            _open(t, s, bank // banks * banks, banks, row)
+            _open(t, s, first, banks, row)
         else:
-            _close(t, s, bank // banks * banks, banks)
+            _close(t, s, first, banks)
+
+
+@inline
+def put(t, s, log, code, bank, row, column, count, floor, cause):
+    """Issue ``count`` of a command as soon as allowed, not before tick ``floor``; what it waited for is charged to ``cause``."""
+    first = allowed(t, s, code, bank)
+    if first < floor:
+        first = aligned(t, code, floor)
+    note(t, s, log, code, bank, row, column, count, first, cause)
+    hold(t, s, code, bank, s[LAST])
+    change_rows(t, s, code, bank, row)
 
 
 @inner
 def command(t, s, log, code, bank, row, column, count, floor, cause):
     """The same as :func:`put`, to be called where inlining it does not pay."""
     put(t, s, log, code, bank, row, column, count, floor, cause)
+
+
+@inner
+def row_command(t, s, log, code, bank, row, floor, cause):
+    """:func:`put` for an activation, a precharge or a refresh."""
+    put(t, s, log, code, bank, row, NO_COLUMN, 1, floor, cause)
 
 
 @inner
@@ -259,8 +297,8 @@ def refresh_rank(t, s, log, rank, floor, cause):
     banks = t[H_BANKS_PER_RANK]
     first = rank * banks
     if any_open(t, s, first, banks):
-        command(t, s, log, t[H_PRECHARGE_ALL], first, NO_ROW, NO_COLUMN, 1, floor, cause)
-    command(t, s, log, t[H_REFRESH], first, NO_ROW, NO_COLUMN, 1, floor, cause)
+        row_command(t, s, log, t[H_PRECHARGE_ALL], first, NO_ROW, floor, cause)
+    row_command(t, s, log, t[H_REFRESH], first, NO_ROW, floor, cause)
     s[t[H_AT_DUE] + rank] += t[H_INTERVAL]
 
 
@@ -275,7 +313,7 @@ def refresh_due(t, s, log, tick, postpone):
     for rank in range(t[H_RANKS]):
         while s[t[H_AT_DUE] + rank] + postpone <= tick:
             s[DUE_MOST] = min(s[DUE_MOST], tick - postpone - s[REFRESHES] * t[H_INTERVAL])
-            refresh_rank(t, s, log, rank, 0, REFRESH_CAUSE)
+            refresh_rank(t, s, log, rank, s[LAST], REFRESH_CAUSE)
             s[REFRESHES] += 1
             any_done = True
     not_due(t, s, tick, postpone)
@@ -303,47 +341,43 @@ def open_row(t, s, log, opener, closer, first, banks, row, floor, wrong):
     cause = t[HEADER + opener * COMMAND + C_CAUSE]
     if wrong:
         for b in range(first, first + banks, scope_banks(t, closer)):
-            command(t, s, log, closer, b, NO_ROW, NO_COLUMN, 1, floor, cause)
+            row_command(t, s, log, closer, b, NO_ROW, floor, cause)
     for b in range(first, first + banks, scope_banks(t, opener)):
-        command(t, s, log, opener, b, row, NO_COLUMN, 1, floor, cause)
+        row_command(t, s, log, opener, b, row, floor, cause)
 
 
 @inner
-def execute(t, s, log, code, bank, row, column, count, boundary, floor, postpone):
-    """One instruction, with the row commands that it needs.
+def prepare(t, s, log, code, bank, row, boundary, floor, postpone):
+    """Decide about a refresh before an instruction, and issue the row commands that it needs.
 
     Returns:
-        The tick of a decision about a refresh, or -1 if there was none to make.
+        Whether the command itself is still to be issued, and the tick of the decision or -1 if there was none to make.
     """
     record = HEADER + code * COMMAND
-    effect = t[record + C_EFFECT]
-    cause = t[record + C_CAUSE]
     banks = t[record + C_BANKS]
     first = bank // banks * banks
-    opener = code if effect == ACTIVATE else t[record + C_OPENER]
-    closer = t[record + C_CLOSER]
-    wrong, missing = False, False
-    if effect == PRECHARGE:
-        if not any_open(t, s, first, banks):
-            return -1
-    elif effect == ACTIVATE or t[record + C_COLUMN]:
-        wrong, missing = rows_of(t, s, first, banks, row)
-        if effect == ACTIVATE and not missing:
-            return -1
+    wrong, missing, needed = _row_state(t, s, record, first, row)
     decided = -1
-    if boundary or (missing and banks >= t[H_BANKS_PER_RANK]):
-        decided = max(floor, earliest(t, s, closer if wrong else opener if missing else code, first))
+    if needed and (boundary or (missing and banks >= t[H_BANKS_PER_RANK])):
+        follows = t[record + C_CLOSER] if wrong else t[record + C_OPENER] if missing else code
+        decided = max(floor, earliest(t, s, follows, first))
         if refresh_due(t, s, log, decided, postpone):
-            if effect == PRECHARGE:
-                if not any_open(t, s, first, banks):
-                    return decided
-            elif effect == ACTIVATE or t[record + C_COLUMN]:
-                wrong, missing = rows_of(t, s, first, banks, row)
+            wrong, missing, needed = _row_state(t, s, record, first, row)
     if missing:
-        open_row(t, s, log, opener, closer, first, banks, row, floor, wrong)
-    if effect != ACTIVATE:
-        command(t, s, log, code, bank, row, column, count, floor, cause)
-    return decided
+        open_row(t, s, log, t[record + C_OPENER], t[record + C_CLOSER], first, banks, row, floor, wrong)
+    return needed and t[record + C_EFFECT] != ACTIVATE, decided
+
+
+@inner
+def _row_state(t, s, record, first, row):
+    """Of an instruction: (rows must be closed, its row must be opened, it must issue anything at all)."""
+    effect = t[record + C_EFFECT]
+    if effect == PRECHARGE:
+        return False, False, any_open(t, s, first, t[record + C_BANKS])
+    if effect == ACTIVATE or t[record + C_COLUMN]:
+        wrong, missing = rows_of(t, s, first, t[record + C_BANKS], row)
+        return wrong, missing, missing or effect != ACTIVATE
+    return False, False, True
 
 
 @inner
@@ -351,9 +385,10 @@ def wait_until(t, s, log, tick):
     """The channel has no work before ``tick``: refresh whatever comes due meanwhile, as soon as it is due and can begin."""
     banks = t[H_BANKS_PER_RANK]
     while True:
-        chosen = -1
+        ranks = t[H_RANKS]
+        chosen = ranks  # none
         begin = tick
-        for rank in range(t[H_RANKS]):
+        for rank in range(ranks):
             due = s[t[H_AT_DUE] + rank]
             if due < begin:
                 code = t[H_PRECHARGE_ALL] if any_open(t, s, rank * banks, banks) else t[H_REFRESH]
@@ -361,7 +396,7 @@ def wait_until(t, s, log, tick):
                 if start < begin:
                     begin = start
                     chosen = rank
-        if chosen < 0:
+        if chosen == ranks:
             break
         refresh_rank(t, s, log, chosen, begin, UNCHARGED)
     count_active(t, s, tick)

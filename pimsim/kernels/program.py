@@ -15,11 +15,12 @@ from __future__ import annotations
 import numpy as np
 from numpy import uint64 as at
 
-from pimsim.kernels.channel import LOG_FIELDS, PRECHARGE, execute, first_due, not_due, put, row_is_open
+from pimsim.kernels.channel import LOG_FIELDS, change_rows, first_due, is_ready, not_due, note, prepare
 from pimsim.kernels.jit import inline, inner, jit
 from pimsim.kernels.packed import (
+    C_CADENCE,
     C_CAUSE,
-    C_EFFECT,
+    C_ROWS,
     C_WIDE,
     COMMAND,
     H_ALIGN,
@@ -32,6 +33,7 @@ from pimsim.kernels.packed import (
     HEADER,
 )
 from pimsim.kernels.table import BUS, CHARGED, DONE, LAST, OPEN, OPEN_SINCE, OWN_CAUSE, OWN_END, REST_CAUSE, REST_END, UNIFORM
+from pimsim.kernels.timing import aligned, allowed, hold, hold_back
 
 # Instruction fields.
 OP, BANK, ROW, COLUMN, COUNT, BIND, FLAGS, LENGTH = range(8)
@@ -51,6 +53,7 @@ WORTH = 4
 F_HEAD, F_LEFT, F_ROW, F_COLUMN, F_LIMIT, F_SEEN, F_LOG, F_DECISIONS = range(8)
 FRAME = 8
 NO_LIMIT = 0
+NOTHING = np.int64(-1)
 
 
 @inline
@@ -192,6 +195,8 @@ def run_program(t, s, snapshots, log, program, begin, end, row_base, column_base
 def _run(t, s, snapshots, frames, log, program, begin, end, row_base, column_base, floor, postpone, fast):
     """:func:`run_program` with its stack of loops."""
     row, column = row_base, column_base
+    held, held_bank = NOTHING, NOTHING  # the last command, if what it holds back has not been recorded yet
+    run = NOTHING  # the same, if one more of it may follow at its cadence
     decisions = 0  # about a refresh ...
     decided = -1  # ... and the tick of the latest
     depth = 0
@@ -203,6 +208,9 @@ def _run(t, s, snapshots, frames, log, program, begin, end, row_base, column_bas
             head = frame[F_HEAD]
             frame[F_LEFT] -= 1
             if fast and frame[F_LEFT] > 0 and program[head, COUNT] >= WORTH:
+                if held != NOTHING:
+                    hold_back(t, s, held, held_bank)
+                    held, run = NOTHING, NOTHING
                 times, decided = _fast_forward(t, s, snapshots[depth - 1], log, frame, program, decisions, decided, postpone)
                 frame[F_LEFT] -= times
                 row += program[head, ROW] * times
@@ -237,11 +245,28 @@ def _run(t, s, snapshots, frames, log, program, begin, end, row_base, column_bas
         its_column, count = program[at(pc), COLUMN] + column, program[at(pc), COUNT]
         boundary = program[at(pc), FLAGS] & BOUNDARY
         record = HEADER + op * COMMAND
-        if not boundary and t[at(record + C_EFFECT)] > PRECHARGE and row_is_open(t, s, record, bank, its_row):
-            put(t, s, log, op, bank, its_row, its_column, count, floor, t[at(record + C_CAUSE)])
-        else:
-            tick = execute(t, s, log, op, bank, its_row, its_column, count, boundary, floor, postpone)
+        direct = not boundary and is_ready(t, s, record, bank, its_row)
+        again = direct and op == run and bank == held_bank
+        if not again and held != NOTHING:
+            hold(t, s, held, held_bank, s[LAST])
+            held = NOTHING
+        if not direct:
+            needed, tick = prepare(t, s, log, op, bank, its_row, boundary, floor, postpone)
             if tick >= 0:
                 decisions += 1
                 decided = tick
+            if not needed:
+                run = NOTHING
+                pc += 1
+                continue
+        cadence = t[at(record + C_CADENCE)]
+        first = s[LAST] + cadence if again else allowed(t, s, op, bank)
+        if first < floor:
+            first = aligned(t, op, floor)
+        note(t, s, log, op, bank, its_row, its_column, count, first, t[at(record + C_CAUSE)])
+        change_rows(t, s, op, bank, its_row)
+        held, held_bank = op, bank
+        run = op if cadence > 0 and not t[at(record + C_ROWS)] else NOTHING
         pc += 1
+    if held != NOTHING:
+        hold_back(t, s, held, held_bank)

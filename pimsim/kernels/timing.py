@@ -18,7 +18,6 @@ from pimsim.kernels.jit import inline, inner
 from pimsim.kernels.packed import (
     C_ACTIVATIONS,
     C_AFTER_SIBLING,
-    C_BEFORE_SIBLING,
     C_BUS,
     C_BUS_CYCLES,
     C_CHECK,
@@ -26,8 +25,11 @@ from pimsim.kernels.packed import (
     C_ENTERS,
     C_GROUP,
     C_GROUP_END,
+    C_MOVES_MORE,
     C_PERIOD,
     C_PHASE,
+    C_SEES_MORE,
+    C_SLOT,
     C_WAITS,
     COMMAND,
     GROUP,
@@ -55,14 +57,18 @@ def allowed(t, s, command, bank):
     """First tick at which ``command`` to flat bank ``bank`` breaks no rule, window, sibling rule or bus occupancy."""
     record = HEADER + command * COMMAND
     tick = max(s[at(t[at(record + C_BUS)])], s[LAST])
-    for k in range(t[at(record + C_CHECK)], t[at(record + C_CHECK_END)]):
-        node = t[at(t[at(k)] + bank)]
-        tick = max(tick, s[at(node + command)])
-    if t[at(record + C_WAITS)]:
-        tick = max(tick, _after_windows(t, s, command, bank))
-    if t[at(record + C_AFTER_SIBLING)]:
-        tick = max(tick, _after_siblings(t, s, command, bank))
-    return aligned(t, command, tick)
+    slot = t[at(record + C_SLOT)]
+    check = t[at(record + C_CHECK)]
+    left = t[at(record + C_CHECK_END)] - check
+    if left > 0:
+        tick = max(tick, s[at(t[at(t[at(check)] + bank)] + slot)])
+        if left > 1:
+            tick = max(tick, s[at(t[at(t[at(check + 1)] + bank)] + slot)])
+            if left > 2:
+                tick = max(tick, s[at(t[at(t[at(check + 2)] + bank)] + slot)])
+    if t[at(record + C_SEES_MORE)]:
+        tick = _allowed_more(t, s, command, bank, tick)
+    return tick
 
 
 @inner
@@ -72,15 +78,25 @@ def earliest(t, s, command, bank):
 
 
 @inner
+def _allowed_more(t, s, command, bank, tick):
+    """The first tick from ``tick`` on that windows, sibling rules and clock edges allow as well."""
+    tick = max(tick, _after_windows(t, s, command, bank))
+    if t[HEADER + command * COMMAND + C_AFTER_SIBLING]:
+        tick = max(tick, _after_siblings(t, s, command, bank))
+    return aligned(t, command, tick)
+
+
+@inner
 def _after_windows(t, s, command, bank):
     """The tick at which every window that the command waits for has room for its activations."""
     tick = s[LAST]
-    waits = t[HEADER + command * COMMAND + C_WAITS]
+    record = HEADER + command * COMMAND
+    waits = t[at(record + C_WAITS)]
     w = t[H_WINDOW]
     while waits:
         if waits & 1:
-            weight = min(t[HEADER + command * COMMAND + C_ACTIVATIONS], t[w + 1])
-            tick = max(tick, s[t[w + 3] + bank // t[w] * t[w + 1] + weight - 1])
+            weight = min(t[at(record + C_ACTIVATIONS)], t[at(w + 1)])
+            tick = max(tick, s[at(t[at(t[at(w)] + bank)] + weight - 1)])
         waits >>= 1
         w += WINDOW
     return tick
@@ -101,36 +117,51 @@ def _after_siblings(t, s, command, bank):
 
 
 @inline
-def issue(t, s, command, bank, tick):
-    """Record that ``command`` issued at ``tick`` (the last of a counted run): everything it holds back moves."""
-    record = HEADER + command * COMMAND
+def take(t, s, command, tick):
+    """Record that ``command`` issued at ``tick`` (the last of a counted run): the channel and its bus are taken.
+
+    What it holds back must follow (:func:`hold`) before anything else but the same command to the same place may be asked for.
+    """
     s[LAST] = tick
+    record = HEADER + command * COMMAND
     s[at(t[at(record + C_BUS)])] = tick + t[at(record + C_BUS_CYCLES)]
+
+
+@inline
+def hold(t, s, command, bank, tick):
+    """Everything that ``command``, issued at ``tick``, holds back moves."""
+    record = HEADER + command * COMMAND
     for group in range(t[at(record + C_GROUP)], t[at(record + C_GROUP_END)], GROUP):
         node = t[at(t[at(group)] + bank)]
         for rule in range(t[at(group + 1)], t[at(group + 2)], RULE):
             ready = at(node + t[at(rule)])
             s[ready] = max(s[ready], tick + t[at(rule + 1)])
-    if t[at(record + C_ENTERS)]:
+    if t[at(record + C_MOVES_MORE)]:
         _enter_windows(t, s, command, bank, tick)
-    if t[at(record + C_BEFORE_SIBLING)]:
         _note_sibling(t, s, command, bank, tick)
+
+
+@inner
+def hold_back(t, s, command, bank):
+    """:func:`hold` for the last command, to be called where inlining it does not pay."""
+    hold(t, s, command, bank, s[LAST])
 
 
 @inner
 def _enter_windows(t, s, command, bank, tick):
     """Drop the oldest of each window's history, as many as the command is activations, and append as many."""
-    enters = t[HEADER + command * COMMAND + C_ENTERS]
+    record = HEADER + command * COMMAND
+    enters = t[at(record + C_ENTERS)]
     w = t[H_WINDOW]
     while enters:
         if enters & 1:
-            size = t[w + 1]
-            weight = min(t[HEADER + command * COMMAND + C_ACTIVATIONS], size)
-            history = t[w + 3] + bank // t[w] * size
-            for i in range(history, history + size - weight):
-                s[i] = s[i + weight]
-            for i in range(history + size - weight, history + size):
-                s[i] = tick + t[w + 2]
+            size = t[at(w + 1)]
+            kept = max(size - t[at(record + C_ACTIVATIONS)], 0)
+            history = t[at(t[at(w)] + bank)]
+            for i in range(history, history + kept):
+                s[at(i)] = s[at(i + size - kept)]
+            for i in range(history + kept, history + size):
+                s[at(i)] = tick + t[at(w + 2)]
         enters >>= 1
         w += WINDOW
 
