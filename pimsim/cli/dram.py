@@ -30,7 +30,7 @@ def command(part: str, requests: str, overrides: tuple[str, ...], commands: str 
     from pimsim.dram import commandlog
     from pimsim.dram.table_file import RowWriter
     from pimsim.sim.memory import compile_memory
-    from pimsim.sim.traffic import run_requests
+    from pimsim.sim.traffic import read_requests, run_requests
     from pimsim.trace.blame import Blame
 
     config = load_dram(part, overrides)
@@ -46,7 +46,7 @@ def command(part: str, requests: str, overrides: tuple[str, ...], commands: str 
             blamed = Blame(compiled, config.memory.channels)
             sinks.append(blamed.add)
         traffic = run_requests(
-            config, requests,
+            config, read_requests(config, requests),
             commands=(lambda rows: [sink(rows) for sink in sinks]) if sinks else None,  # type: ignore[arg-type]
             completions=done.append if completions else None)
         if completions:

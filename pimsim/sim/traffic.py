@@ -1,10 +1,10 @@
-"""Memory requests from a file, run on a DRAM part: every channel under its own controller."""
+"""Memory requests run on a DRAM part: every channel under its own controller."""
 
 from __future__ import annotations
 
 import resource
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,11 +15,11 @@ from pimsim import units
 from pimsim.config import ControllerConfig
 from pimsim.config.system import DramConfig
 from pimsim.dram import request_trace
-from pimsim.dram.compile import Compiled
 from pimsim.dram.controller.channel import Channel
 from pimsim.dram.controller.plan import Plan, make_plan
 from pimsim.dram.controller.policy import Policy, policy
 from pimsim.dram.energy import Activity, command_energy, energy_j
+from pimsim.dram.request_trace import Requests
 from pimsim.kernels import request_layout as at
 from pimsim.sim.memory import compile_memory
 
@@ -114,16 +114,26 @@ def make_channel_plan(config: DramConfig) -> Plan:
         return make_plan(compile_memory(config.memory, config.controller, config.pim), policy_of(config.controller))
 
 
-def run_requests(config: DramConfig, path: str | Path, *, commands: Sink | None = None,
+def read_requests(config: DramConfig, path: str | Path) -> Iterator[Requests]:
+    """The requests of a file, a chunk at a time.
+
+    Raises:
+        InputError: a malformed request, with file and line.
+    """
+    mapping = config.controller.address_mapping or request_trace.DEFAULT_MAPPING
+    return request_trace.read(path, config.memory.organization, channels=config.memory.channels, mapping=mapping)
+
+
+def run_requests(config: DramConfig, requests: Iterable[Requests], *, commands: Sink | None = None,
                  completions: Sink | None = None) -> Traffic:
-    """Run a file of requests until nothing waits.
+    """Run requests, given a chunk at a time, until nothing waits.
 
     Args:
         commands: called with int64 [n, 7] rows of each channel: tick, channel, command, flat bank, row, column, count.
-        completions: called with int64 [n, 3] rows: number of the request in the file, tick accepted, tick done.
+        completions: called with int64 [n, 3] rows: number of the request, tick accepted, tick done.
 
     Raises:
-        InputError: a malformed request, with file and line; a part that cannot do what the policy asks.
+        InputError: the part cannot do what the policy asks.
     """
     plan = make_channel_plan(config)
     memory = config.memory
@@ -131,9 +141,8 @@ def run_requests(config: DramConfig, path: str | Path, *, commands: Sink | None 
     channels = tuple(Channel(plan, commands=commands, completions=spread.sink(c) if spread else None, number=c)
                      for c in range(memory.channels))
     wall, cpu = time.perf_counter(), time.process_time()
-    mapping = config.controller.address_mapping or request_trace.DEFAULT_MAPPING
     organization = memory.organization
-    for chunk in request_trace.read(path, organization, channels=memory.channels, mapping=mapping):
+    for chunk in requests:
         rows = np.empty((len(chunk), at.REQUEST_FIELDS), np.int64)
         rows[:, at.Q_ARRIVAL], rows[:, at.Q_WRITE] = chunk.arrival, chunk.write
         rows[:, at.Q_BANK] = chunk.flat_bank(organization)
@@ -150,7 +159,7 @@ def run_requests(config: DramConfig, path: str | Path, *, commands: Sink | None 
 
 
 class _Spread:
-    """Turns each channel's numbering of its requests back into the file's."""
+    """Turns each channel's numbering of its requests back into that of all."""
 
     def __init__(self, sink: Sink, channels: int):
         self._sink = sink

@@ -1,7 +1,8 @@
-"""Synthetic requests, against the inputs that the reference simulators ran on (``tests/reference/dram/requests``)."""
+"""Synthetic requests, against the inputs that the reference simulators ran on (``pimsim/validate/reference/requests``)."""
 
 from __future__ import annotations
 
+from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from pimsim.dram.request_trace import BANK, BANKGROUP, COLUMN, RANK, ROW, SID, W
 from pimsim.dram.spec import Organization
 from pimsim.errors import InputError
 
-REQUESTS = Path(__file__).parents[1] / "reference" / "dram" / "requests"
+REQUESTS = Path(str(files("pimsim.validate.reference"))) / "requests"
 GDDR6 = Organization(1, 1, 4, 4, 16384, 64, 32)
 HBM2 = Organization(2, 1, 4, 4, 32768, 32, 32)
 HBM3 = Organization(2, 2, 4, 4, 16384, 32, 32)

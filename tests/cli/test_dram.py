@@ -1,0 +1,63 @@
+"""``pimsim dram``: what it prints and what it refuses."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from pimsim.cli.dram import command
+from pimsim.errors import InputError
+
+PART = "gddr6-8gb-x16-14000"
+HEADER = "idx,arrival,op,rank,sid,bankgroup,bank,row,col\n"
+GOOD = HEADER + "".join(f"{i},{i},{'W' if i % 3 == 0 else 'R'},0,0,{i % 4},0,{i // 8},{i % 8}\n" for i in range(64))
+
+
+@pytest.fixture
+def requests(tmp_path: Path) -> Path:
+    file = tmp_path / "requests.csv"
+    file.write_text(GOOD)
+    return file
+
+
+def test_json_has_the_keys_that_scripts_rely_on(requests: Path, tmp_path: Path) -> None:
+    commands, completions = tmp_path / "c.csv", tmp_path / "d.csv.gz"
+    done = CliRunner().invoke(command, [PART, str(requests), "--json", "--commands", str(commands), "--completions",
+                                        str(completions), "--blame"], catch_exceptions=False)
+    summary = json.loads(done.stdout)
+    assert {"total_cycles", "last_rdwr_cycle", "counts", "row_hits", "row_misses", "row_conflicts", "avg_read_latency_cycles",
+            "energy_j", "host", "blame"} <= summary.keys()
+    assert summary["counts"]["RD"] + summary["counts"]["WR"] == 64
+    assert sum(v for k, v in summary["energy_j"].items() if k != "total") == pytest.approx(summary["energy_j"]["total"])
+    assert len(commands.read_text().splitlines()) - 1 == sum(summary["counts"].values())
+    assert [line.split(",")[0] for line in gzip.open(completions, "rt").read().splitlines()[1:]] == [str(i) for i in range(64)]
+
+
+def test_table_for_people_is_short(requests: Path) -> None:
+    done = CliRunner().invoke(command, [PART, str(requests), "--blame"], catch_exceptions=False)
+    assert "64 requests" in done.stdout
+    assert len(done.stdout.splitlines()) < 45
+
+
+@pytest.mark.parametrize(("text", "line"), [
+    (GOOD + "64,64,R,0,0\n", 66), (GOOD + "64,64,X,0,0,0,0,0,0\n", 66), (GOOD + "64,3,R,0,0,0,0,0,0\n", 66),
+    (GOOD + "64,64,R,0,0,4,0,0,0\n", 66), (GOOD + "64,64,R,0,0,0,0,16384,0\n", 66), ("", 0), (HEADER, 0),
+])
+def test_malformed_requests_are_refused_with_their_line(text: str, line: int, tmp_path: Path) -> None:
+    file, log = tmp_path / "bad.csv", tmp_path / "log.csv"
+    file.write_text(text)
+    with pytest.raises(InputError) as refused:
+        CliRunner().invoke(command, [PART, str(file), "--commands", str(log)], catch_exceptions=False)
+    assert f"bad.csv{f':{line}' if line else ''}" in str(refused.value)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["bad.csv"]
+
+
+def test_gzip_that_ends_early_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "cut.csv.gz"
+    file.write_bytes(gzip.compress(GOOD.encode())[:-20])
+    with pytest.raises(InputError, match=r"cut\.csv\.gz"):
+        CliRunner().invoke(command, [PART, str(file)], catch_exceptions=False)
