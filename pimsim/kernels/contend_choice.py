@@ -125,8 +125,7 @@ def choose(p, s, tick):
         head = s[b + B_HEAD]
         if row >= 0 and s[head + E_ROW] == row and s[b + B_HIT_WRITE] < 0 and s[RESERVED] != row:
             # the usual case: nothing but reads of the open row
-            ready = max(read_floor, narrow(p, s, p[P_READ], bank))
-            ready = around_result(p, s, 0, ready)
+            ready = around_result(p, s, 0, max(tick, max(read_floor, narrow(p, s, p[P_READ], bank))))
             if ready <= tick:
                 return p[P_READ], bank, head, tick
             s[b + B_BOUND] = ready
@@ -174,8 +173,11 @@ def _of_bank(p, s, b, bank, row, read_floor, write_floor, slack, tick):
     elif row != reserved:
         first = s[b + B_HIT_READ]
         second = s[b + B_HIT_WRITE]
-        read_at = around_result(p, s, 0, max(read_floor, narrow(p, s, p[P_READ], bank))) if first >= 0 else FOREVER
-        write_at = around_result(p, s, 1, max(write_floor, narrow(p, s, p[P_WRITE], bank))) if second >= 0 else FOREVER
+        read_at = write_at = FOREVER
+        if first >= 0:
+            read_at = around_result(p, s, 0, max(tick, max(read_floor, narrow(p, s, p[P_READ], bank))))
+        if second >= 0:
+            write_at = around_result(p, s, 1, max(tick, max(write_floor, narrow(p, s, p[P_WRITE], bank))))
         bound = min(bound, min(read_at, write_at))
         ready = min(ready, min(read_at, write_at))
         if read_at <= tick and (write_at > tick or s[first + E_STAMP] < s[second + E_STAMP]):

@@ -326,7 +326,7 @@ class Oracle:
         elif command == "G_ACT":
             for b in range(bank, bank + self.group_banks):
                 self.row[buffer][b] = head.row
-                self.hits[b] = 0
+                self.hits[b] *= self.dual
         elif command == "GWRITE":
             self.fill_until, self.fill_bank = tick + self.fill_ticks, bank
             self.finish(head, tick + self.fill_ticks)
