@@ -18,7 +18,6 @@ from typing import Any
 import numba
 import platformdirs
 
-
 _FOLDER = Path(__file__).parent
 _PACKAGE = __name__.rsplit(".", 1)[0]
 
@@ -73,7 +72,7 @@ def is_compiled(function: str) -> bool:
 def _compile(function: Callable[..., Any], **options: Any) -> Any:
     if not os.environ.get("NUMBA_CACHE_DIR"):
         # numba reads the folder when it decorates, so every file can have its own
-        numba.config.CACHE_DIR = str(cache_folder() / _source_hash(Path(function.__code__.co_filename)))
+        numba.config.CACHE_DIR = str(cache_folder() / _source_hash(Path(function.__code__.co_filename)))  # type: ignore[attr-defined]
     return numba.njit(cache=True, error_model="numpy", **options)(function)
 
 

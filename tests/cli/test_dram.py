@@ -34,7 +34,8 @@ def test_json_has_the_keys_that_scripts_rely_on(requests: Path, tmp_path: Path) 
     assert summary["counts"]["RD"] + summary["counts"]["WR"] == 64
     assert sum(v for k, v in summary["energy_j"].items() if k != "total") == pytest.approx(summary["energy_j"]["total"])
     assert len(commands.read_text().splitlines()) - 1 == sum(summary["counts"].values())
-    assert [line.split(",")[0] for line in gzip.open(completions, "rt").read().splitlines()[1:]] == [str(i) for i in range(64)]
+    lines = gzip.decompress(completions.read_bytes()).decode().splitlines()
+    assert [line.split(",")[0] for line in lines[1:]] == [str(i) for i in range(64)]
 
 
 def test_table_for_people_is_short(requests: Path) -> None:
