@@ -58,7 +58,7 @@ def test_an_unsplit_override_is_the_source_of_all_forms(system: Path) -> None:
 
 
 def test_pimsim_s_own_defaults_say_so(system: Path) -> None:
-    assert by_path(provenance(load_system(system)))["controller.postpone"].source == "default"
+    assert by_path(provenance(load_system(system)))["scheduler.max_batch"].source == "default"
 
 
 def test_every_number_is_listed_once(system: Path) -> None:
