@@ -21,6 +21,10 @@ from pimsim.pim.aim import ACTIVATION_FUNCTION, CFR_RANGE, INSTRUCTIONS, LUT_ROW
 MAX_PROBLEMS = 20
 """Wrong lines that are reported at once; reading stops behind them."""
 
+Limit = tuple[int, int, str]
+"""Least and greatest value of an operand, and both in words."""
+
+_LARGEST = 1 << 62
 _MEMORY = ("channel", "bank", "row")
 _WORDS = ("AiM", "R", "W")
 
@@ -104,7 +108,7 @@ class _Reader:
         self.ended = False
         self.ignored = 0
         self.line = 0
-        self.limits = {
+        self.limits: dict[str, Limit] = {
             "opsize": (1, organization.columns, f"1 .. {organization.columns} columns of a row"),
             "bank": (0, organization.banks_per_channel - 1, f"a bank of a channel, 0 .. {organization.banks_per_channel - 1}"),
             "row": (0, organization.rows - 1, f"a row of a bank, 0 .. {organization.rows - 1}"),
@@ -140,7 +144,7 @@ class _Reader:
             self.problem(f"unknown instruction '{words[1]}'", nearest(name, list(INSTRUCTIONS)))
             return
         kind = INSTRUCTIONS[name]
-        values = self._values(name, kind.operands, words[2:])
+        values = self._values(name, kind.operands, words[2:], None if kind.command else {"opsize": (1, _LARGEST, "at least 1")})
         if values is None:
             return
         if kind.one_channel and values["mask"].bit_count() != 1:
@@ -180,8 +184,10 @@ class _Reader:
             self.table = value
         self._append(HostInstruction(), {})
 
-    def _values(self, name: str, operands: tuple[str, ...], words: list[str]) -> dict[str, int] | None:
+    def _values(self, name: str, operands: tuple[str, ...], words: list[str],
+                limits: Mapping[str, Limit] | None = None) -> dict[str, int] | None:
         """The operands of a line, or None and the problems that they have."""
+        limits = self.limits if limits is None else limits
         if len(words) != len(operands):
             self.problem(f"{name} with {len(words)} operands", f"{len(operands)} are needed: {' '.join(operands)}" if operands
                          else "none are allowed")
@@ -194,7 +200,7 @@ class _Reader:
             except ValueError:
                 self.problem(f"'{word}' is not a whole number", "decimal or 0x hexadecimal", key)
                 continue
-            least, most, allowed = self.limits.get(key, (0, 1 << 62, "not below 0"))
+            least, most, allowed = limits.get(key, (0, _LARGEST, "not below 0"))
             if not least <= value <= most:
                 self.problem(f"{word} is out of range", allowed, key)
             values[key] = value

@@ -17,7 +17,7 @@ from pimsim.config import DramConfig
 from pimsim.dram import commandlog
 from pimsim.dram.commandlog import CommandLog
 from pimsim.dram.compile import Compiled, initial_state
-from pimsim.dram.controller.policy import PRESETS
+from pimsim.dram.controller.policy import policy as chosen_policy
 from pimsim.dram.spec import Cause
 from pimsim.dram.table_file import write_rows
 from pimsim.errors import InputError, Problem, nearest
@@ -38,6 +38,10 @@ SHORTCUTS = {
     "opened_requests_leave_queue": at.LEAVE,
 }
 """Key of ``compat`` -> what it switches on in the controllers of an AiM trace."""
+
+HOST_POLICY = "ramulator-frfcfs"
+HOST_KEYS = frozenset({"refresh", "postpone", "read_queue", "write_queue", "write_high", "write_low", "address_mapping"})
+"""The controller that an AiM trace needs, and the keys of it that may be set."""
 
 FIRST_LOG_ROWS = 1 << 16
 CHUNK_TICKS = 1 << 15
@@ -185,9 +189,13 @@ def replay(config: DramConfig, program: str | Path, *, fold: bool = True, fast_f
 
 def _check_host(config: DramConfig) -> None:
     """Can the part have AiM's host? Raises :class:`InputError` with every reason why not."""
-    memory = config.memory
+    memory, controller = config.memory, config.controller
     problems = [Problem(f"unknown shortcut '{key}'", nearest(key, list(SHORTCUTS)), key=f"compat.{key}")
                 for key in config.compat if key not in SHORTCUTS]
+    fixed = {"policy": HOST_POLICY, "page": "open"}
+    for key in type(controller).model_fields.keys() - HOST_KEYS:
+        if getattr(controller, key) != fixed.get(key):
+            problems.append(Problem("AiM's host has a controller of its own", fixed.get(key, "leave it out"), key=f"controller.{key}"))
     if memory.ranks * memory.sids != 1:
         problems.append(Problem(f"{memory.ranks} ranks and {memory.sids} sids", "1 of each", key="memory.ranks"))
     if problems:
@@ -199,7 +207,7 @@ def run_trace(config: DramConfig, compiled: Compiled, trace: AimTrace, *, fold: 
     members = _alike(trace.selectors.T, fold)
     selectors = np.ascontiguousarray(trace.selectors[:, [m[0] for m in members]])
     policy = policy_vector(config, compiled)
-    capacity = config.controller.read_queue + config.controller.write_queue + compiled.organization.banks_per_channel
+    capacity = int(policy[[at.READ_PLACES, at.WRITE_PLACES]].sum()) + compiled.organization.banks_per_channel
 
     def run(channels: int, rows: int) -> tuple[int, np.ndarray, np.ndarray, np.ndarray]:
         states = initial_state(compiled.table, channels)
@@ -229,13 +237,14 @@ def run_trace(config: DramConfig, compiled: Compiled, trace: AimTrace, *, fold: 
 def policy_vector(config: DramConfig, compiled: Compiled) -> np.ndarray:
     """The policy of the controllers, as the kernel takes it."""
     controller = config.controller
-    chosen = PRESETS["ramulator-frfcfs"]
+    chosen = chosen_policy(HOST_POLICY, read_queue=controller.read_queue, write_queue=controller.write_queue,
+                           write_high=controller.write_high, write_low=controller.write_low)
     # its watermarks are parts of the queue's nominal size, of which it holds one more
-    nominal = controller.write_queue - 1
+    nominal = chosen.write_queue - 1
     policy = np.zeros(at.POLICY, np.int64)
     policy[at.MODE_SWITCH] = compiled.command(command_set(config.memory.command_set or "").mode_switch)
-    policy[at.PIM_PLACES] = policy[at.READ_PLACES] = controller.read_queue
-    policy[at.WRITE_PLACES] = controller.write_queue
+    policy[at.PIM_PLACES] = policy[at.READ_PLACES] = chosen.read_queue
+    policy[at.WRITE_PLACES] = chosen.write_queue
     policy[at.WRITE_START] = int(chosen.write_high * nominal) + 1
     policy[at.WRITE_STOP] = -int(-chosen.write_low * nominal // 1) - 1
     for key, switch in SHORTCUTS.items():

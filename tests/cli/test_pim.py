@@ -98,8 +98,8 @@ def test_the_log_has_the_reference_s_columns(tmp_path: Path, capsys: pytest.Capt
     assert run(capsys, "gddr6-aim", trace("gemv16x1024_ch1"), "--commands", str(log))[0] == 0
     with gzip.open(log, "rt") as file:
         lines = file.read().splitlines()
-    assert lines[:3] == ["cycle,channel,rank,sid,bankgroup,bank,command,row,col,count", "6,31,0,-1,-1,-1,TMOD,-1,-1,1",
-                         "38,31,0,-1,-1,-1,WRMAC16,-1,0,1"]
+    assert lines[:3] == ["cycle,channel,rank,sid,bankgroup,bank,command,row,col,count", "6,31,0,0,-1,-1,TMOD,-1,-1,1",
+                         "38,31,0,0,-1,-1,WRMAC16,-1,0,1"]
     assert len(lines) == 135
 
 

@@ -87,7 +87,7 @@ def test_the_activation_function_s_row_follows_its_register(read: Read) -> None:
     assert trace.instructions[[0, 2], host.ROW].tolist() == [LUT_ROW, LUT_ROW + 3]
 
 
-@pytest.mark.parametrize("line", ["W GPR 0", "R GPR 1", "W CFR 0 1", "R CFR 1", "R CFR 1 0", "AiM EWADD 4 8 12"])
+@pytest.mark.parametrize("line", ["W GPR 0", "R GPR 1", "W CFR 0 1", "R CFR 1", "R CFR 1 0", "AiM EWADD 4 8 12", "AiM EWADD 400 8 12"])
 def test_what_stays_with_the_host(line: str, read: Read) -> None:
     assert first(read(line))[host.KIND] == host.HOST_ONLY
 
@@ -140,6 +140,7 @@ def test_gzip_is_read(tmp_path: Path) -> None:
         ("AiM AF 0x100000000", "mask: 0x100000000 is out of range; 1 .. 0xffffffff: a bit a channel, of 32"),
         ("AiM MAC_ABK 0 1 0", "opsize: 0 is out of range; 1 .. 64 columns of a row"),
         ("AiM MAC_ABK 65 1 0", "opsize: 65 is out of range; 1 .. 64 columns of a row"),
+        ("AiM EWADD 0 0 1", "opsize: 0 is out of range; at least 1"),
         ("AiM MAC_ABK 1 1 16384", "row: 16384 is out of range; a row of a bank, 0 .. 16383"),
         ("AiM MAC_SBK 1 1 16 0", "bank: 16 is out of range; a bank of a channel, 0 .. 15"),
         ("AiM WR_ABK 0 3 0", "mask: WR_ABK to 2 channels; a mask of one channel"),

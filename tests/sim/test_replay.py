@@ -241,6 +241,13 @@ def test_an_unknown_shortcut_is_refused(tmp_path: Path) -> None:
         replay(part("compat.any_write_answer_reads=true"), write(tmp_path))
 
 
+@pytest.mark.parametrize("override", ["controller.order=fcfs", "controller.page=closed", "controller.policy=fcfs"])
+def test_keys_of_the_controller_that_its_host_does_not_have_are_refused(override: str, tmp_path: Path) -> None:
+    key = override.partition("=")[0]
+    with pytest.raises(InputError, match=f"{key}: AiM's host has a controller of its own"):
+        replay(part(override), write(tmp_path))
+
+
 def test_a_part_without_aim_s_commands_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="AiM host instructions need AiM's commands"):
         replay(load_dram("gddr6-pim"), write(tmp_path))
