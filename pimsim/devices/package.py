@@ -18,12 +18,11 @@ from pimsim.dram.compile import Compiled, initial_state
 from pimsim.kernels.channel import LOG_FIELDS
 from pimsim.kernels.memo import Memo, make_memo
 from pimsim.kernels.packed import counters
-from pimsim.kernels.segment import run_segment
+from pimsim.kernels.segment import CLASS, run_segment
 from pimsim.kernels.table import CAUSES
 from pimsim.mapping.program import ProgramLibrary
 from pimsim.mapping.task import TaskArrays
 
-MAX_CATEGORIES = 256
 MEMO_ENTRIES = 1 << 14
 """Remembered courses of programs; about 5 kB each."""
 
@@ -88,7 +87,7 @@ class PimPackage:
         self.memo = make_memo(width.stop, width.stop - width.start, MEMO_ENTRIES if folds and self.compiled.table.ranks == 1 else 0)
         self._log_rows = 4096
         self.by_channel = np.zeros((self.channels, width.stop - width.start), np.int64)
-        self.by_category = np.zeros((MAX_CATEGORIES, width.stop - width.start), np.int64)
+        self.by_category = np.zeros((0, width.stop - width.start), np.int64)
 
     @property
     def folded_channels(self) -> int:
@@ -111,6 +110,10 @@ class PimPackage:
         return segment
 
     def _run(self, library: ProgramLibrary, work: TaskArrays, repeats: int, log: bool) -> Segment:
+        known = int(work.tasks[:, CLASS].max(initial=-1)) + 1
+        if known > len(self.by_category):
+            more = np.zeros((known - len(self.by_category), self.by_category.shape[1]), np.int64)
+            self.by_category = np.concatenate([self.by_category, more])
         programs, program_begin = library.arrays()
         start = self.now
         begin, end = np.zeros((2, repeats, len(work.tasks)), np.int64)

@@ -171,6 +171,8 @@ def compile_part(standard: Standard, organization: Organization, timing: Mapping
         InputError: a timing value is missing.
     """
     values = complete_timing(standard, timing)
+    if refresh and "tREFI" not in values:
+        raise InputError(Problem("refresh needs tREFI", "or controller.refresh: none", key="memory.timing.tREFI"))
     rules = _rules(standard, values)
     return Compiled(standard, organization, values, tick_fs, rules,
                     _table(standard, organization, values, rules, refresh))

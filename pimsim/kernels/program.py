@@ -36,10 +36,10 @@ from pimsim.kernels.table import BUS, CHARGED, DONE, LAST, OPEN, OPEN_SINCE, OWN
 from pimsim.kernels.timing import aligned, allowed, hold, hold_back
 
 # Instruction fields.
-OP, BANK, ROW, COLUMN, COUNT, BIND, FLAGS, LENGTH = range(8)
+OP, BANK, ROW, COLUMN, COUNT, UNUSED, FLAGS, LENGTH = range(8)
 FIELDS = 8
 LOOP = -1
-"""OP of a loop: COUNT iterations of the next LENGTH instructions; ROW, COLUMN and BIND are added at every iteration."""
+"""OP of a loop: COUNT iterations of the next LENGTH instructions; ROW and COLUMN are added at every iteration."""
 BOUNDARY = 1
 """Flag: a due refresh may come before this instruction, closing all rows."""
 WIDE = 2

@@ -64,8 +64,8 @@ def allowed(t, s, command, bank):
         tick = max(tick, s[at(t[at(t[at(check)] + bank)] + slot)])
         if left > 1:
             tick = max(tick, s[at(t[at(t[at(check + 1)] + bank)] + slot)])
-            if left > 2:
-                tick = max(tick, s[at(t[at(t[at(check + 2)] + bank)] + slot)])
+            for level in range(check + 2, check + left):
+                tick = max(tick, s[at(t[at(t[at(level)] + bank)] + slot)])
     if t[at(record + C_SEES_MORE)]:
         tick = _allowed_more(t, s, command, bank, tick)
     return tick

@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from pimsim.asic.latency import cost
-from pimsim.asic.operation import OPERATIONS
+from pimsim.asic.operations import OPERATIONS
 from pimsim.asic.spec import AsicSpec
 from pimsim.mapping.geometry import Keys, Memory, Values, Weights, cache_slot, ceil_div
 from pimsim.mapping.pim_gpt_program import Commands, Pace, Programs
@@ -31,11 +31,13 @@ NORMS = frozenset({"layernorm", "rmsnorm", "softmax"})
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """A matrix-vector product of some shape: a program for each channel, chunks, least ticks of the ASIC's pins."""
+    """A matrix-vector product of some shape: a program for each channel, chunks, least ticks of the ASIC's pins, ticks to the
+    first complete output."""
 
     programs: tuple[int, ...]
     chunks: int
     io_ticks: int
+    first: int
 
 
 def category(op: Operator) -> str:
@@ -79,7 +81,7 @@ class PimGptMapping:
         """The tasks of one repetition of a block."""
         out = TaskList(self.memory.channels, serial=self.overlap == "none")
         done: dict[int, tuple[int, ...]] = {}  # operator -> tasks whose end is its end
-        late: list[Task] = []  # V appends, held back until something needs V
+        late: list[tuple[int, Task]] = []  # V appends and whose they are, held back behind the scores
         fused: set[int] = set()
         for index, op in enumerate(block.operators):
             if index in fused:
@@ -92,10 +94,12 @@ class PimGptMapping:
                 for f in (index, *followers):
                     done[f] = (last,)
             elif op.kind == "kv_append":
-                done[index], late = self._append(out, index, op, block, after)
+                done[index], behind = self._append(out, index, op, block, after)
+                late += [(index, task) for task in behind]
             elif op.kind == "score":
                 done[index] = (self._score(out, index, op, block, after),)
-                done[index] += tuple(out.add(t) for t in late)
+                for number, task in late:
+                    done[number] += (out.add(task),)
                 late = []
             elif op.kind == "attend":
                 done[index] = self._attend(out, index, op, block, after)
@@ -105,7 +109,7 @@ class PimGptMapping:
                 done[index] = (self._embed(out, index, op, block, after),)
             else:
                 done[index] = (out.add(Task(index, category(op), duration=self._asic_ticks(op), after=after)),)
-        for task in late:
+        for _, task in late:
             out.add(task)
         return out
 
@@ -144,7 +148,7 @@ class PimGptMapping:
         product = self._product(op.rows, op.cols)
         row, step = self._place(block, op.name)
         pim = out.add(Task(index, category(op), product.programs, row, step, duration=product.io_ticks,
-                           first=self.pace.first_result, after=after))
+                           first=product.first, after=after))
         work = self._product_work(op, product.chunks, op.rows)
         work += sum(self._asic_ticks(f) for f in followers)
         if not work:
@@ -159,8 +163,14 @@ class PimGptMapping:
             programs = tuple(self.programs.weight(weights, weights.channel_slots(c)) for c in range(self.memory.channels))
             chunks = len(weights.chunk_columns)
             bursts = sum(weights.chunk_columns) + chunks * weights.slots * self.memory.channels
-            self._products[outputs, inputs] = Product(programs, chunks, self._io_ticks(bursts))
+            self._products[outputs, inputs] = Product(programs, chunks, self._io_ticks(bursts), self._first(weights))
         return self._products[outputs, inputs]
+
+    def _first(self, weights: Weights) -> int:
+        """Ticks to the first complete output at the earliest: behind all chunks but the last (without any refresh)."""
+        full_row = self.pace.activate_to_mac + self.pace.close
+        before = sum(weights.slots * (full_row + columns * self.pace.mac) for columns in weights.chunk_columns[:-1])
+        return before + self.pace.first_result
 
     def _product_work(self, op: Operator, chunks: int, outputs: int) -> int:
         """ASIC ticks for the partial sums and the bias of so many outputs of a product."""

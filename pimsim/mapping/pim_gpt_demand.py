@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pimsim.asic.operation import OPERATIONS
+from pimsim.asic.operations import OPERATIONS
 from pimsim.errors import InputError, Problem
 from pimsim.mapping.geometry import Keys, Memory, Values, Weights, ceil_div
 from pimsim.model.architecture import Architecture
@@ -43,6 +43,12 @@ def demands(memory: Memory, trace: Trace) -> tuple[dict[tuple[int, str], int], i
                         rows[at] = max(rows.get(at, 0), need)
     if problems:
         raise InputError(dict.fromkeys(problems.values()))
+    for first, repeat, operators in sorted(seen, key=lambda key: key[:2]):
+        # layers that are folded into one block lie evenly spaced, so they get the rows of the largest
+        names = {name for op in operators for name, _ in _rows(memory, op, capacity, trace.architecture)}
+        for name in names:
+            largest = max(rows[first + r, name] for r in range(repeat))
+            rows.update({(first + r, name): largest for r in range(repeat)})
     return rows, capacity
 
 

@@ -35,6 +35,7 @@ class Pace:
         activate_distance: between activations of different banks, as tRRD and tFAW allow in the long run.
         activate_to_write, write_to_precharge: tRCDWR, and CWL + BL + tWR.
         first_result: from the begin of a product to its first result at the earliest (activate, one MAC, read).
+        activate_to_mac, close: from an activation to its MACs; from a row's last MAC to the next activation at the earliest.
         mac, burst: between MACs of one bank, and of one column over the pins.
         asic_cycle_fs, tick_fs: clock periods of the ASIC and of the memory.
     """
@@ -43,6 +44,8 @@ class Pace:
     activate_to_write: int
     write_to_precharge: int
     first_result: int
+    activate_to_mac: int
+    close: int
     mac: int
     burst: int
     asic_cycle_fs: int

@@ -20,7 +20,6 @@ class Task:
         programs: one program number a channel, -1 for none; empty for a task of the ASIC.
         row, row_step, column: where its programs begin, and how far apart the layers lie.
         duration: ticks of the ASIC; for a task of the memory the least it takes because the ASIC takes in or gives out no faster.
-        busy: ticks that the ASIC computes (its duration, unless it waits for a stream).
         first, tail: ticks to its first output, and from its last streamed input to its end.
         after, streams: tasks whose end, or whose first output, it waits for.
     """

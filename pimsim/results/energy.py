@@ -2,8 +2,9 @@
 
 DRAM by the chosen formula on the part's currents (``pimsim.dram.energy``). An all-bank activation is as many activations as it opens
 banks. An all-bank MAC reads a column in every bank: with ``mac_energy: unit-power`` each of them costs a column read
-(IDD4R - IDD3N; the data does not leave the chip, so no pin energy) and the units draw ``mac_power`` while they compute
-(PIM-GPT: MAC current on top of a read); ``3x-read`` is CENT's rule and ``4x-read`` NeuPIMs', for all banks together.
+(IDD4R - IDD3N over tCCD; the data does not leave the chip, so no pin energy) and the units draw ``mac_power`` for one tCCD,
+the pace that it is quoted for (PIM-GPT: MAC current on top of a read); ``3x-read`` is CENT's rule and ``4x-read`` NeuPIMs', for all
+banks together.
 """
 
 from __future__ import annotations
@@ -60,6 +61,9 @@ def energy(run: Run) -> dict[str, float]:
     assert config.energy is not None and pim is not None  # per_command refuses their absence
     parts = dict.fromkeys(("activate", "mac", "read", "write", "io", "refresh", "active_standby", "precharged_standby"), 0.0)
     counts = package.counts()
+    # inside a bank a column takes its cadence, whatever the pins need for a burst
+    column_read = each.read * compiled.timing["tCCDS"] / compiled.timing["BL"]
+    column_s = compiled.timing["tCCDS"] * memory.tCK / units.FS_PER_S
     for command in compiled.standard.commands:
         number = counts.get(command.name, 0)
         _add(parts, command, number, each, memory.banks)
@@ -67,9 +71,9 @@ def energy(run: Run) -> dict[str, float]:
             parts["io"] += number * memory.column_bytes * 8 * config.energy.io
         if command.effect is Effect.COMPUTE:
             reads = {"3x-read": 3, "4x-read": 4, "unit-power": memory.banks}[pim.mac_energy]
-            parts["mac"] += number * reads * each.read
+            parts["mac"] += number * reads * column_read
             if pim.mac_energy == "unit-power" and pim.mac_power is not None:
-                parts["mac"] += number * pim.mac_power * compiled.timing["tMAC"] * memory.tCK / units.FS_PER_S
+                parts["mac"] += number * pim.mac_power * column_s
     tick_s = compiled.tick_fs / units.FS_PER_S
     active = int(package.by_channel[:, CAUSES + compiled.table.commands].sum())
     parts["active_standby"] = active * tick_s * each.active_w

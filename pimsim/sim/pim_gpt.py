@@ -43,6 +43,7 @@ def build(config: SystemConfig, trace: Trace, options: Options) -> PimGptSystem:
     if memory.ranks * memory.sids != 1:
         problems.append(Problem(f"{memory.ranks} ranks and {memory.sids} sids", "mapping pim-gpt wants 1 of each",
                                 key="memory.ranks"))
+    problems += _ignored(config)
     if memory.row_buffers != 1:
         problems.append(Problem("mapping pim-gpt uses one row buffer", "1", key="memory.row_buffers"))
     if config.controller.refresh == "per-bank":
@@ -64,6 +65,20 @@ def build(config: SystemConfig, trace: Trace, options: Options) -> PimGptSystem:
     programs = Programs(geometry, _commands(config, compiled), _pace(compiled, spec.clock_hz))
     mapping = PimGptMapping(programs, spec, config.system.overlap, placement, capacity)
     return PimGptSystem(config, compiled, PimPackage(compiled, memory.channels, options), mapping)
+
+
+def _ignored(config: SystemConfig) -> list[Problem]:
+    """What the configuration asks for and this kind of system does not do."""
+    wanted: list[tuple[str, object, object]] = [
+        ("mapping", config.mapping, "pim-gpt"),
+        ("placement", config.placement, "fixed"),
+        ("controller.page", config.controller.page, "open"),
+        ("system.approximate", config.system.approximate, ()),
+        ("scheduler.sub_batches", config.scheduler.sub_batches, "off"),
+        ("compat", dict(config.compat), {}),
+    ]
+    return [Problem(f"a pim-gpt system has no {value!r}", f"{only!r}", key=key)
+            for key, value, only in wanted if value != only]
 
 
 def _commands(config: SystemConfig, compiled: Compiled) -> Commands:
@@ -90,6 +105,8 @@ def _pace(compiled: Compiled, asic_hz: int) -> Pace:
         activate_to_write=t["tRCDWR"],
         write_to_precharge=t["CWL"] + t["BL"] + t["tWR"],
         first_result=t["tRCDMAC"] + t["tMAC"] + t["CLREG"] + t["BL"],
+        activate_to_mac=t["tRCDMAC"],
+        close=t["tRTP"] + t["tRP"],
         mac=t["tMAC"],
         burst=t["BL"],
         asic_cycle_fs=units.FS_PER_S // asic_hz,
