@@ -7,9 +7,9 @@ of numba's version: other sources, other folder.
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import os
+import re
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -19,7 +19,7 @@ import numba
 import platformdirs
 
 _FOLDER = Path(__file__).parent
-_PACKAGE = __name__.rsplit(".", 1)[0]
+_IMPORT = re.compile(rf"^from {re.escape(__name__.rsplit('.', 1)[0])}(\.\w+)? import (\([^)]*\)|.*)", re.MULTILINE)
 
 
 @cache
@@ -40,15 +40,13 @@ def _source_hash(file: Path) -> str:
     return _digest(sorted(files))
 
 
+@cache
 def _imported(file: Path) -> list[Path]:
-    """The kernel files that a file imports."""
+    """The kernel files that a file imports, at its top level and with ``from``; some may not exist."""
     found = []
-    for node in ast.walk(ast.parse(file.read_bytes())):
-        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith(_PACKAGE):
-            module = node.module.removeprefix(_PACKAGE).lstrip(".")
-            names = [module] if module else [alias.name for alias in node.names]
-            found += [_FOLDER / f"{name}.py" for name in names]
-    return found
+    for module, names in _IMPORT.findall(file.read_text(encoding="utf-8")):
+        found += [module[1:]] if module else re.findall(r"\w+", names)
+    return [_FOLDER / f"{name}.py" for name in found]
 
 
 def _digest(files: list[Path]) -> str:
