@@ -19,6 +19,9 @@ from pimsim.asic.recorder import Schedule, Stage, schedule
 from pimsim.asic.spec import AsicSpec
 from pimsim.errors import InputError, Problem
 
+MANY = 16
+"""Row lengths from which on the costs of neighbouring ones are worked out with it: the softmax grows by one element a token."""
+
 
 @dataclass(frozen=True)
 class Cost:
@@ -63,6 +66,16 @@ def cost(spec: AsicSpec, kind: str, rows: int, columns: int = 1) -> Cost:
     whole numbers, or, with ``on_overflow: error``, an operation that does not fit into SRAM.
     """
     _check_sizes(kind, rows, columns)
+    if columns >= MANY and spec.on_overflow == "spill":
+        from pimsim.asic.batch import costs
+
+        first, lengths = costs(spec, kind, rows, columns)
+        return lengths[columns - first]
+    return cost_of_one(spec, kind, rows, columns)
+
+
+def cost_of_one(spec: AsicSpec, kind: str, rows: int, columns: int) -> Cost:
+    """What :func:`cost` returns, for sizes that make sense, from the schedule of rows of just this length."""
     plan = schedule(spec, kind, columns)
     block = _block_rows(spec, plan, rows, columns)
     peak_bytes = _occupied_bytes(plan, rows, block)

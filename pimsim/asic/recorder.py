@@ -5,6 +5,9 @@ a pass over the vector that reads its operands from SRAM and writes its results 
 forward results from unit to unit since the Cray-1), a stage goes on until a value is needed that is only known once the
 whole row has been seen: a reduction that is broadcast back over its row. One rule covers both: a value that is used
 within its own stage is forwarded; one that leaves its stage is written to SRAM and read back.
+
+Sizes are whole numbers, or int64 arrays of them: rows of several lengths at once, where those lengths fold in the same number of
+steps. Then all of them have the same stages, and every comparison of two sizes comes out alike for all of them.
 """
 
 from __future__ import annotations
@@ -12,21 +15,24 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import accumulate
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from pimsim.asic.datapath import PRIMITIVES, Datapath, Unit
 from pimsim.asic.operations import find
 from pimsim.asic.spec import BF16_BYTES, AsicSpec
 
+Size: TypeAlias = Any
+"""int, or int64 array."""
+
 
 class Stage(NamedTuple):
     """One stage's work for one row of the vector."""
 
-    adds: int
-    multiplies: int
-    read_bytes: int
-    write_bytes: int
-    live_bytes: int  # in SRAM while it runs; a result takes the place of an operand that is not needed any more
+    adds: Size
+    multiplies: Size
+    read_bytes: Size
+    write_bytes: Size
+    live_bytes: Size  # in SRAM while it runs; a result takes the place of an operand that is not needed any more
     depth: int  # cycles through the longest chain of units, whatever the number of rows
 
 
@@ -35,21 +41,21 @@ class Schedule:
     """The stages of an operation, and the bytes that a row brings in and puts out."""
 
     stages: tuple[Stage, ...]
-    input_bytes: int
-    output_bytes: int
-    shared_bytes: int  # inputs that are the same for every row
+    input_bytes: Size
+    output_bytes: Size
+    shared_bytes: Size  # inputs that are the same for every row
 
     @property
-    def outside_bytes(self) -> int:
+    def outside_bytes(self) -> Size:
         """SRAM held by a row that is waiting for its turn or done."""
-        return max(self.input_bytes, self.output_bytes)
+        return larger(self.input_bytes, self.output_bytes)
 
 
 @dataclass(eq=False, slots=True)
 class Signal:
     """A value during recording: one row of ``columns`` elements, made in ``stage`` (-1: it came in)."""
 
-    columns: int
+    columns: Size
     stage: int
     element_bytes: int
     depth: int = 0  # of the chain of units behind it, within its stage
@@ -57,7 +63,7 @@ class Signal:
     last: int = -1  # stage that needs it last
 
     @property
-    def bytes(self) -> int:
+    def bytes(self) -> Size:
         return self.columns * self.element_bytes
 
     @property
@@ -70,10 +76,24 @@ class Signal:
 class _Work:
     """A stage while it is being filled."""
 
-    adds: int = 0
-    multiplies: int = 0
-    read_bytes: int = 0
+    adds: Size = 0
+    multiplies: Size = 0
+    read_bytes: Size = 0
     depth: int = 0
+
+
+def larger(a: Size, b: Size) -> Size:
+    """The larger of two sizes; of arrays, one by one."""
+    if isinstance(a, int) and isinstance(b, int):
+        return max(a, b)
+    import numpy as np
+
+    return np.maximum(a, b)
+
+
+def _one(size: Size) -> int:
+    """The size itself, or that of the longest row."""
+    return size if isinstance(size, int) else int(size[-1])
 
 
 class Recorder(Datapath[Signal]):
@@ -85,42 +105,42 @@ class Recorder(Datapath[Signal]):
         self._work: list[_Work] = []
         self._signals: list[Signal] = []
 
-    def bring_in(self, columns: int) -> Signal:
+    def bring_in(self, columns: Size) -> Signal:
         """A bf16 vector of ``columns`` elements that is in SRAM when the operation starts."""
         signal = Signal(columns, -1, BF16_BYTES)
         self._signals.append(signal)
         return signal
 
     def columns(self, x: Signal) -> int:
-        return x.columns
+        return _one(x.columns)
 
     def apply(self, primitive: str, *operands: Signal | float) -> Signal:
         signals = [x for x in operands if isinstance(x, Signal)]
-        columns = max([x.columns for x in signals])
+        columns = max([x.columns for x in signals], key=_one)
         return self._start(PRIMITIVES[primitive], columns, columns, signals)
 
     def fold(self, primitive: str, x: Signal) -> Signal:
         pairs = x.columns // 2
         return self._start(PRIMITIVES[primitive], pairs, x.columns - pairs, [x])
 
-    def _start(self, unit: Unit, starts: int, columns: int, operands: list[Signal]) -> Signal:
+    def _start(self, unit: Unit, starts: Size, columns: Size, operands: list[Signal]) -> Signal:
         """``starts`` operations on ``unit`` that turn ``operands`` into a row of ``columns`` elements."""
         index = max([self._earliest(x, columns) for x in operands])
         if index == len(self._work):
             self._work.append(_Work())
         work = self._work[index]
         if unit is Unit.ADDER:
-            work.adds += starts
+            work.adds = work.adds + starts
             depth = self.spec.add_depth
         else:
-            work.multiplies += starts
+            work.multiplies = work.multiplies + starts
             depth = self.spec.multiply_depth
         behind = 0  # depth of the chain that this operation continues
         for x in operands:
             if x.stage == index:
                 behind = max(behind, x.depth)
             elif index not in x.readers:
-                work.read_bytes += x.bytes
+                work.read_bytes = work.read_bytes + x.bytes
             x.readers.add(index)
             x.last = max(x.last, index)
         result = Signal(columns, index, self._element_bytes, behind + depth)
@@ -128,9 +148,9 @@ class Recorder(Datapath[Signal]):
         self._signals.append(result)
         return result
 
-    def _earliest(self, x: Signal, columns: int) -> int:
+    def _earliest(self, x: Signal, columns: Size) -> int:
         """First stage in which a row of ``columns`` elements can be made from ``x``."""
-        forwarded = self.spec.chained and x.stage >= 0 and x.columns >= columns
+        forwarded = self.spec.chained and x.stage >= 0 and _one(x.columns) >= _one(columns)
         return x.stage if forwarded else x.stage + 1
 
     def finish(self, inputs: list[Signal], shared: list[Signal], outputs: tuple[Signal, ...]) -> Schedule:
@@ -141,18 +161,22 @@ class Recorder(Datapath[Signal]):
         input_bytes = sum(x.bytes for x in inputs)
         output_bytes = sum(x.bytes for x in outputs)
         stages = self._stages([x for x in self._signals if x not in shared and x.leaves])
-        at_rest = Stage(0, 0, 0, 0, live_bytes=max(input_bytes, output_bytes), depth=0)
+        at_rest = Stage(0, 0, 0, 0, live_bytes=larger(input_bytes, output_bytes), depth=0)
         return Schedule(stages or (at_rest,), input_bytes, output_bytes, sum(x.bytes for x in shared))
 
     def _stages(self, signals: list[Signal]) -> tuple[Stage, ...]:
         """The recorded stages, given all the ``signals`` that spend time in SRAM."""
         count = len(self._work)
-        born, dying, change = [0] * (count + 1), [0] * (count + 1), [0] * (count + 2)
+        born: list[Any] = [0] * (count + 1)
+        dying: list[Any] = [0] * (count + 1)
+        change: list[Any] = [0] * (count + 2)
         for x in signals:  # written in stage born, kept for the stages between, needed last in stage dying
-            born[x.stage] += x.bytes if x.stage >= 0 else 0
-            dying[x.last] += x.bytes
-            change[x.stage + 1] += x.bytes
-            change[x.last] -= x.bytes
+            size = x.bytes
+            if x.stage >= 0:
+                born[x.stage] = born[x.stage] + size
+            dying[x.last] = dying[x.last] + size
+            change[x.stage + 1] = change[x.stage + 1] + size
+            change[x.last] = change[x.last] - size
         kept = accumulate(change)
         return tuple(
             Stage(
@@ -160,7 +184,7 @@ class Recorder(Datapath[Signal]):
                 multiplies=work.multiplies,
                 read_bytes=work.read_bytes,
                 write_bytes=written,
-                live_bytes=waiting + max(written, read_last),
+                live_bytes=waiting + larger(written, read_last),
                 depth=work.depth,
             )
             for work, written, read_last, waiting in zip(self._work, born, dying, kept, strict=False)
@@ -173,6 +197,11 @@ def schedule(spec: AsicSpec, kind: str, columns: int) -> Schedule:
 
     Raises :class:`~pimsim.errors.InputError` for an unknown kind or one that this ASIC lacks hardware for.
     """
+    return record(spec, kind, columns)
+
+
+def record(spec: AsicSpec, kind: str, columns: Size) -> Schedule:
+    """As :func:`schedule`; also for rows of several lengths at once, in rising order, that fold in the same number of steps."""
     operation = find(kind)
     operation.check(spec)
     recorder = Recorder(spec)

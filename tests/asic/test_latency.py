@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pimsim.asic.latency import cost
+from pimsim.asic.latency import cost, cost_of_one
 from pimsim.asic.operation import OPERATIONS
 from pimsim.asic.spec import AsicSpec
 from pimsim.errors import InputError
@@ -13,6 +13,18 @@ from pimsim.errors import InputError
 TABLE = AsicSpec(sincos_table=True)
 SIZES = st.tuples(st.sampled_from(sorted(OPERATIONS)), st.integers(1, 3000), st.integers(1, 300)).map(
     lambda s: (s[0], s[1], s[2] if OPERATIONS[s[0]].by_row else 1)
+)
+
+SPECS_OF_ANY_SIZE = st.builds(
+    AsicSpec,
+    adders=st.integers(1, 300),
+    multipliers=st.integers(1, 300),
+    chained=st.booleans(),
+    datapath=st.sampled_from(["bf16", "fp32"]),
+    sram_bytes=st.integers(64, 40_000),
+    sram_read_bytes_per_cycle=st.integers(2, 2000),
+    sram_write_bytes_per_cycle=st.integers(2, 2000),
+    io_bytes_per_cycle=st.integers(1, 300),
 )
 
 
@@ -156,3 +168,15 @@ def test_rotary_needs_a_table():
 def test_the_latency_model_loads_no_numpy():
     code = "import sys, pimsim.asic.latency; sys.exit(bool({'numpy', 'simpy', 'numba', 'pydantic'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@settings(max_examples=150, deadline=None)
+@given(spec=SPECS_OF_ANY_SIZE, kind=st.sampled_from(sorted(k for k, o in OPERATIONS.items() if o.by_row)), rows=st.integers(1, 70),
+       columns=st.integers(16, 3000))  # fmt: skip
+def test_lengths_worked_out_together_cost_what_each_costs(spec, kind, rows, columns):
+    assert cost(spec, kind, rows, columns) == cost_of_one(spec, kind, rows, columns)
+
+
+@pytest.mark.parametrize("columns", [16, 17, 32, 33, 255, 256, 257, 511, 512, 513, 1024, 1025, 1279, 1280, 1281])
+def test_lengths_at_the_ends_of_what_is_worked_out_together(columns):
+    assert cost(TABLE, "softmax", 25, columns) == cost_of_one(TABLE, "softmax", 25, columns)
