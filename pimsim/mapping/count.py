@@ -33,11 +33,13 @@ class Count:
     stored_bytes: int = 0
 
     def __add__(self, other: Count) -> Count:
-        return Count(*(getattr(self, f) + getattr(other, f) for f in self.__slots__))
+        return Count(self.macs + other.macs, self.fills + other.fills, self.results + other.results,
+                     self.writes + other.writes, self.reads + other.reads, self.stored_bytes + other.stored_bytes)
 
     def times(self, factor: int) -> Count:
         """So many of the same."""
-        return Count(*(getattr(self, f) * factor for f in self.__slots__))
+        return Count(self.macs * factor, self.fills * factor, self.results * factor, self.writes * factor,
+                     self.reads * factor, self.stored_bytes * factor)
 
 
 def count(memory: Memory, op: Operator, capacity: int) -> Count:

@@ -11,7 +11,7 @@ softmax and weighted sum go head by head (one head a channel at a time).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from pimsim.asic.latency import cost
@@ -56,6 +56,7 @@ class PimGptMapping:
     capacity: int
     _places: dict[tuple[int, int, str], tuple[int, int]] = field(default_factory=dict)
     _products: dict[tuple[int, int], Product] = field(default_factory=dict)
+    _shapes: dict[tuple[int, int], tuple[Keys, Values]] = field(default_factory=dict)
 
     @property
     def memory(self) -> Memory:
@@ -160,7 +161,7 @@ class PimGptMapping:
     def _product(self, outputs: int, inputs: int) -> Product:
         if (outputs, inputs) not in self._products:
             weights = Weights(self.memory, outputs, inputs)
-            programs = tuple(self.programs.weight(weights, weights.channel_slots(c)) for c in range(self.memory.channels))
+            programs = self._each(weights.channel_slots, lambda slots: self.programs.weight(weights, slots))
             chunks = len(weights.chunk_columns)
             bursts = sum(weights.chunk_columns) + chunks * weights.slots * self.memory.channels
             self._products[outputs, inputs] = Product(programs, chunks, self._io_ticks(bursts), self._first(weights))
@@ -191,8 +192,7 @@ class PimGptMapping:
         key_programs = tuple(key_program if c == channel else -1 for c in range(self.memory.channels))
         done = (out.add(Task(index, "k_append", key_programs, row + group, step, after=after)),)
         chunk, element = divmod(slot, self.memory.row_elements)
-        value_programs = tuple(self.programs.value_append(values, values.channel_heads(c))
-                               for c in range(self.memory.channels))
+        value_programs = self._each(values.channel_heads, lambda heads: self.programs.value_append(values, heads))
         row, step = self._place(block, "kv_append.v")
         value = Task(index, "v_append", value_programs, row + chunk, step, element // self.memory.lanes, after=after)
         if out.serial:
@@ -203,7 +203,7 @@ class PimGptMapping:
         keys, _ = self._caches(op)
         passes = op.heads // op.kv_heads
         groups = [keys.channel_groups(c, op.context) for c in range(self.memory.channels)]
-        programs = tuple(self.programs.score(keys, n, passes) for n in groups)
+        programs = self._each(groups.__getitem__, lambda n: self.programs.score(keys, n, passes))
         bursts = passes * (op.kv_heads * keys.head_columns + op.kv_heads * sum(groups))
         row, step = self._place(block, "kv_append.k")
         return out.add(Task(index, "score", programs, row, step, duration=self._io_ticks(bursts),
@@ -231,7 +231,7 @@ class PimGptMapping:
         for wave in range(waves):
             heads = [min(max(values.channel_heads(c) - wave, 0), 1) if waves > 1 else values.channel_heads(c)
                      for c in range(self.memory.channels)]
-            programs = tuple(self.programs.attend(values, n, share, chunks) for n in heads)
+            programs = self._each(heads.__getitem__, lambda n: self.programs.attend(values, n, share, chunks))
             sent = sum(heads) * share * sum(chunks)
             bursts = sent + sum(heads) * share * len(chunks) * values.subs
             waits = tuple(t for t in after if t not in softmax or t == softmax[wave]) if waves > 1 else after
@@ -257,9 +257,17 @@ class PimGptMapping:
         ticks = (op.cols - 1) * self.pace.ticks(cost(self.asic, "add", op.rows).cycles)
         return out.add(Task(index, "embed_sum", duration=ticks, after=(read,)))
 
+    def _each(self, share: Callable[[int], int], program: Callable[[int], int]) -> tuple[int, ...]:
+        """The program of every channel, given its share of the work and the program for a share."""
+        shares = [share(channel) for channel in range(self.memory.channels)]
+        programs = {n: program(n) for n in dict.fromkeys(shares)}
+        return tuple(programs[n] for n in shares)
+
     def _caches(self, op: Operator) -> tuple[Keys, Values]:
-        return (Keys(self.memory, op.kv_heads, op.head_dim, self.capacity),
-                Values(self.memory, op.kv_heads, op.head_dim, self.capacity))
+        shape = op.kv_heads, op.head_dim
+        if shape not in self._shapes:
+            self._shapes[shape] = Keys(self.memory, *shape, self.capacity), Values(self.memory, *shape, self.capacity)
+        return self._shapes[shape]
 
     def _place(self, block: Block, name: str) -> tuple[int, int]:
         """First row of a tensor in the block's first layer, and the distance to the next layer's."""

@@ -10,7 +10,7 @@ from pimsim.mapping.geometry import Keys, Memory, Values, Weights, ceil_div
 from pimsim.model.architecture import Architecture
 from pimsim.model.dtype import BITS
 from pimsim.model.operator import Operator
-from pimsim.model.trace import Trace
+from pimsim.model.trace import Block, Trace
 
 ELEMENT_BITS = 16
 IN_MEMORY = frozenset({"matvec", "kv_append", "score", "attend", "embed"})
@@ -25,13 +25,13 @@ def demands(memory: Memory, trace: Trace) -> tuple[dict[tuple[int, str], int], i
     capacity = max((step.context for step in trace.steps), default=1)
     rows: dict[tuple[int, str], int] = {}
     problems: dict[str, Problem] = {}
-    seen: set[tuple[int, int, tuple[Operator, ...]]] = set()
+    seen: dict[tuple[int, ...], Block] = {}  # by identity of what does not change with the context; blocks keep it alive
     for step in trace.steps:
         for block in step.blocks:
-            key = (block.first_layer, block.repeat, tuple(o for o in block.operators if o.kind in ("matvec", "embed")))
+            key = (block.first_layer, block.repeat, *(id(o) for o in block.operators if o.kind in ("matvec", "embed")))
             if key in seen:
                 continue
-            seen.add(key)
+            seen[key] = block
             for op in block.operators:
                 problem = _unsupported(memory, op)
                 if problem:

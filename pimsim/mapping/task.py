@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -66,25 +65,27 @@ class TaskList:
 
     def arrays(self, categories: dict[str, int]) -> TaskArrays:
         """The tasks as arrays; new categories are numbered as they come."""
-        count = len(self.tasks)
-        rows = np.zeros((count, TASK_FIELDS), np.int64)
-        programs = np.full((count, self.channels), -1, np.int64)
+        rows: list[tuple[int, ...]] = []
+        none = (-1,) * self.channels
         begin = [0]
         on: list[int] = []
         kinds: list[int] = []
         for number, task in enumerate(self.tasks):
             kind = PIM if task.programs else ASIC
             category = categories.setdefault(task.category, len(categories))
-            rows[number] = (kind, category, task.row, task.row_step, task.column, task.duration, task.first, task.tail)
-            if task.programs:
-                programs[number] = task.programs
-            edges: Sequence[tuple[int, int]]
+            rows.append((kind, category, task.row, task.row_step, task.column, task.duration, task.first, task.tail))
             if self.serial:
-                edges = [(number - 1, AFTER_END) if number else (BEFORE, AFTER_END)]
+                on.append(number - 1 if number else BEFORE)
+                kinds.append(AFTER_END)
             else:
-                edges = [(d, AFTER_END) for d in task.after] + [(d, STREAMING) for d in task.streams]
-            for dependency, dependency_kind in edges:
-                on.append(dependency)
-                kinds.append(dependency_kind)
+                on += task.after
+                on += task.streams
+                kinds += [AFTER_END] * len(task.after) + [STREAMING] * len(task.streams)
             begin.append(len(on))
-        return TaskArrays(rows, programs, np.array(begin, np.int64), np.array(on, np.int64), np.array(kinds, np.int64))
+        return TaskArrays(
+            np.array(rows, np.int64).reshape(-1, TASK_FIELDS),
+            np.array([task.programs or none for task in self.tasks], np.int64).reshape(-1, self.channels),
+            np.array(begin, np.int64),
+            np.array(on, np.int64),
+            np.array(kinds, np.int64),
+        )

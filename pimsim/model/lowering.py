@@ -119,6 +119,10 @@ class Decoder:
         return self._templates[kind, active]
 
 
+KEPT_STEPS = 4096
+"""Steps that are kept once they are built; a run goes over them several times."""
+
+
 class Steps(Sequence[Step]):
     """The steps of a run, built when asked for."""
 
@@ -126,6 +130,7 @@ class Steps(Sequence[Step]):
         """``decode_from``: the first context that is decode."""
         self._contexts, self._decode_from = contexts, decode_from
         self._prefill, self._decode = prefill, decode
+        self._built: dict[int, Step] = {}
 
     def __len__(self) -> int:
         return len(self._contexts)
@@ -140,9 +145,13 @@ class Steps(Sequence[Step]):
             return [self[i] for i in range(*index.indices(len(self)))]
         context = self._contexts[index]
         step = context - self._contexts.start
-        if context < self._decode_from:
-            return Step(step, "prefill", context, self._prefill.blocks(step, context))
-        return Step(step, "decode", context, self._decode.blocks(step, context))
+        built = self._built.get(step)
+        if built is None:
+            phase, decoder = ("prefill", self._prefill) if context < self._decode_from else ("decode", self._decode)
+            built = Step(step, phase, context, decoder.blocks(step, context))
+            if step < KEPT_STEPS:
+                self._built[step] = built
+        return built
 
 
 class Workload(Protocol):

@@ -46,8 +46,17 @@ class Recorder:
     progress: Progress | None = None
     ticks: dict[str, int] = field(default_factory=dict)
     asic_ticks: dict[str, int] = field(default_factory=dict)
-    work: dict[str, Work] = field(default_factory=dict)
     steps: list[tuple[int, str, int, int, int]] = field(default_factory=list)
+    _work: dict[str, Work] = field(default_factory=dict)
+    _repeats: dict[int, tuple[Operator, int]] = field(default_factory=dict)  # by identity, of operators that come again
+
+    @property
+    def work(self) -> dict[str, Work]:
+        """What was asked for, by operator category."""
+        for op, repeat in self._repeats.values():
+            self._add(op, repeat)
+        self._repeats.clear()
+        return self._work
 
     def segment(self, step: Step, block: Block, tasks: TaskList, segment: Segment) -> None:
         """Add a segment."""
@@ -57,7 +66,11 @@ class Recorder:
             if not task.programs:
                 self.asic_ticks[task.category] = self.asic_ticks.get(task.category, 0) + task.duration * block.repeat
         for op in block.operators:
-            self._add(op, block.repeat)
+            if op.context:
+                self._add(op, block.repeat)
+            else:  # one object in every step
+                known = self._repeats.get(id(op))
+                self._repeats[id(op)] = (op, block.repeat + (known[1] if known else 0))
 
     def step(self, step: Step, begin_tick: int, end_tick: int) -> None:
         """Add a step."""
@@ -66,7 +79,7 @@ class Recorder:
             self.progress(len(self.steps), self.total_steps)
 
     def _add(self, op: Operator, repeat: int) -> None:
-        work = self.work.setdefault(category(op), Work())
+        work = self._work.setdefault(category(op), Work())
         work.operators += repeat
         work.macs += op.macs * repeat
         work.bytes_read += op.bytes_read * repeat
@@ -80,4 +93,7 @@ class Recorder:
 def advance(segment: Segment) -> np.ndarray:
     """Ticks by which each task moved the end of everything so far, int64 [repeats, tasks]; they sum to the segment's length."""
     frontier = np.maximum.accumulate(np.maximum(segment.end.ravel(), segment.start))
-    return np.diff(frontier, prepend=segment.start).reshape(segment.end.shape)
+    moved = frontier.copy()
+    moved[0] -= segment.start
+    moved[1:] -= frontier[:-1]
+    return moved.reshape(segment.end.shape)
