@@ -246,7 +246,7 @@ def policy_vector(config: DramConfig, compiled: Compiled) -> np.ndarray:
     policy[at.PIM_PLACES] = policy[at.READ_PLACES] = chosen.read_queue
     policy[at.WRITE_PLACES] = chosen.write_queue
     policy[at.WRITE_START] = int(chosen.write_high * nominal) + 1
-    policy[at.WRITE_STOP] = -int(-chosen.write_low * nominal // 1) - 1
+    policy[at.WRITE_STOP] = max(-int(-chosen.write_low * nominal // 1) - 1, 0)
     for key, switch in SHORTCUTS.items():
         policy[switch] = config.compat.get(key, False)
     policy[at.POSTPONE] = controller.postpone * compiled.table.refresh_interval
