@@ -9,7 +9,7 @@ from model.conftest import FAMILIES, tiny
 
 from pimsim.config import SystemConfig, load, load_system
 from pimsim.errors import InputError
-from pimsim.mapping.functional_check import Check
+from pimsim.mapping.functional.check import Check
 from pimsim.mapping.geometry import Keys
 from pimsim.model.architecture import Architecture
 from pimsim.model.lowering import lower
@@ -94,7 +94,7 @@ def test_every_token_of_a_small_model_is_appended(monkeypatch):
     slots: set[int] = set()
     bank = Keys.bank
     monkeypatch.setattr(Keys, "bank", lambda self, slot: slots.add(slot) or bank(self, slot))
-    monkeypatch.setattr("pimsim.mapping.functional_layout.PimGptLayout.store_keys", lambda *a: None)
+    monkeypatch.setattr("pimsim.mapping.functional.layout.PimGptLayout.store_keys", lambda *a: None)
     found(trace(tokens=40))
     assert slots == set(range(40))
 
