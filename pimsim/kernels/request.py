@@ -15,6 +15,7 @@ from pimsim.kernels.jit import inline, jit
 from pimsim.kernels.request_choice import choose, choose_second
 from pimsim.kernels.request_issue import complete, execute
 from pimsim.kernels.request_layout import (
+    ACCEPTED,
     ALWAYS,
     B_CANDIDATE,
     B_RANK,
@@ -89,11 +90,12 @@ def _accept(p, s, request, at, tick, completions, keep):
     accepted = tick
     if p[P_HOLD]:
         place = p[P_AT_HOLD] + index % p[P_HOLD]
-        accepted = max(request[at + Q_ARRIVAL], s[place] + 1)
+        accepted = max(max(request[at + Q_ARRIVAL], s[ACCEPTED] + 1), s[place] + 1)
         s[place] = tick
+    s[ACCEPTED] = accepted
     s[SEQUENCE] = index + 1
     s[ENTERED] = tick
-    if not write and s[WRITES] > 0 and p[P_FORWARD] and find_write(s, b, row, column) >= 0:
+    if not write and p[P_FORWARD] and find_write(s, b, row, column) >= 0:
         s[FORWARDED] += 1
         complete(s, completions, keep, index, 0, accepted, accepted + 1)
         return

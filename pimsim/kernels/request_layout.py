@@ -129,8 +129,9 @@ OF_BANK, OF_GROUP, OF_SEGMENT, OF_RANK, OF_CHANNEL = range(5)
     FORWARDED,
     LOGGED,
     COMPLETED,
+    ACCEPTED,  # tick at which the last request was accepted
     BUS,  # [2] first free tick of the row bus (or the only one) and of the column bus
-) = range(29)
+) = range(30)
 COUNT = 32
 """Commands issued, by kind."""
 HISTOGRAM = COUNT + COMMANDS

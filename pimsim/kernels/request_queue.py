@@ -150,7 +150,10 @@ def unlink(s, b, entry, write):
 
 @inline
 def find_write(s, b, row, column):
-    """The youngest waiting write of the bank to a row and column, or -1."""
+    """A waiting write of the bank to a row and column, or -1; one whose row was opened counts."""
+    active = s[b + B_ACTIVE]
+    if active >= 0 and s[active + E_FLAGS] & WRITE_FLAG and s[active + E_ROW] == row and s[active + E_COLUMN] == column:
+        return active
     entry = s[b + B_TAIL + 1]
     while entry >= 0 and (s[entry + E_ROW] != row or s[entry + E_COLUMN] != column):
         entry = s[entry + E_PREVIOUS]

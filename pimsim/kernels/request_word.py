@@ -26,19 +26,20 @@ def _scan(name: str) -> Any:
     return intrinsic(typed)
 
 
-lowest = _scan("cttz")
+lowest: Any = _scan("cttz")
 """Index of the lowest set bit of a word that is not 0."""
 
-leading = _scan("ctlz")
+leading: Any = _scan("ctlz")
 """Number of leading zeros of a word that is not 0."""
 
 
-@intrinsic
-def pointer(typing_context: Any, array: Any) -> Any:
-    """The first element of an int64 array (C order) as a pointer."""
-
+def _pointer(typing_context: Any, array: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         view = cgutils.create_struct_proxy(signature.args[0])(context, builder, value=arguments[0])
         return view.data
 
     return _POINTER(array), generate
+
+
+pointer: Any = intrinsic(_pointer)
+"""The first element of an int64 array (C order) as a pointer."""

@@ -6,6 +6,7 @@ it (a GDDR6 rank is the channel); of rows about the same two commands at one lev
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -136,8 +137,8 @@ def refresh_interval(compiled: Compiled, policy: Policy) -> int:
 def watermarks(policy: Policy) -> tuple[int, int]:
     """Writes waiting at which write mode starts at the latest, and at which it may end."""
     start = int(policy.write_high * policy.write_queue) + 1
-    end = -int(-policy.write_low * policy.write_queue // 1) - 1
-    return start, end
+    end = math.ceil(policy.write_low * policy.write_queue) - 1
+    return start, max(end, 0)
 
 
 def make_plan(compiled: Compiled, policy: Policy) -> Plan:
@@ -350,7 +351,7 @@ class _Builder:
         entries[-1, at.E_NEXT] = -1
         state[self.held : self.held + self.hold] = -1
         state[at.FLOOR] = 1
-        state[[at.ENTERED, at.HALF_BANK, at.LOCK_BANK, at.LAST_COMMAND, at.LAST_COLUMN]] = -1
+        state[[at.ENTERED, at.ACCEPTED, at.HALF_BANK, at.LOCK_BANK, at.LAST_COMMAND, at.LAST_COLUMN]] = -1
         state[at.FREE] = self.entry
         state[at.DUE] = due
         return state

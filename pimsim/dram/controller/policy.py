@@ -90,6 +90,8 @@ def _problems(p: Policy) -> Iterator[Problem]:
         yield problem("write_low", f"{p.write_low} with write_high {p.write_high}", "0 <= write_low < write_high <= 1")
     if p.queue == "split" and p.waiting:
         yield problem("waiting", "split queues have no room for requests beyond them", "0, or queue: unified")
+    if p.queue == "split" and p.order_same_column:
+        yield problem("order_same_column", "a write could wait for a read that is not served in its turn", "false, or queue: unified")
     if p.queue == "split" and p.order == "fcfs":
         yield problem("queue", "requests of split queues have no common order", "unified, with order: fcfs")
 
