@@ -13,6 +13,8 @@ from pimsim.model.operator import Operator
 from pimsim.model.trace import Block, Trace
 
 ELEMENT_BITS = 16
+FIXED = frozenset({"matvec", "embed"})
+"""Operators whose stored operands do not change with the context."""
 IN_MEMORY = frozenset({"matvec", "kv_append", "score", "attend", "embed"})
 
 
@@ -28,7 +30,7 @@ def demands(memory: Memory, trace: Trace) -> tuple[dict[tuple[int, str], int], i
     seen: dict[tuple[int, ...], Block] = {}  # by identity of what does not change with the context; blocks keep it alive
     for step in trace.steps:
         for block in step.blocks:
-            key = (block.first_layer, block.repeat, *(id(o) for o in block.operators if o.kind in ("matvec", "embed")))
+            key = (block.first_layer, block.repeat, *(id(o) for o in block.operators if o.kind in FIXED))
             if key in seen:
                 continue
             seen[key] = block
@@ -43,12 +45,12 @@ def demands(memory: Memory, trace: Trace) -> tuple[dict[tuple[int, str], int], i
                         rows[at] = max(rows.get(at, 0), need)
     if problems:
         raise InputError(dict.fromkeys(problems.values()))
-    for first, repeat, operators in sorted(seen, key=lambda key: key[:2]):
+    for block in sorted(seen.values(), key=lambda block: (block.first_layer, block.repeat)):
         # layers that are folded into one block lie evenly spaced, so they get the rows of the largest
-        names = {name for op in operators for name, _ in _rows(memory, op, capacity, trace.architecture)}
-        for name in names:
-            largest = max(rows[first + r, name] for r in range(repeat))
-            rows.update({(first + r, name): largest for r in range(repeat)})
+        fixed = [op for op in block.operators if op.kind in FIXED]
+        for name in {name for op in fixed for name, _ in _rows(memory, op, capacity, trace.architecture)}:
+            layers = [(block.first_layer + r, name) for r in range(block.repeat)]
+            rows.update(dict.fromkeys(layers, max(rows[layer] for layer in layers)))
     return rows, capacity
 
 
