@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
+from pimsim import validate
 from pimsim.cli import main as cli
 
-TRACES = Path(__file__).parents[1] / "reference" / "aim" / "traces"
+TRACES = Path(validate.__file__).parent / "reference" / "aim"
 PROGRAM = "WRGB count=64\nLOOP 38 row+1 {\n    MAC16 row=100 count=64\n}\nRDMAC16\n"
 
 

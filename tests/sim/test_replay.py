@@ -1,13 +1,11 @@
 """Replaying AiM traces against the AiM simulator's cycles and command logs, and against a plain-Python model of its host.
 
-``tests/reference/aim``: traces, cycles and command logs of arkhadem/aim_simulator 0f28a07.
+``pimsim/validate/reference`` and ``tests/reference/aim``: traces, cycles and command logs of arkhadem/aim_simulator 0f28a07.
 """
 
 from __future__ import annotations
 
-import csv
 import gzip
-import hashlib
 from functools import cache
 from pathlib import Path
 
@@ -23,18 +21,13 @@ from pimsim.errors import InputError
 from pimsim.pim.aim_trace import read_aim_trace
 from pimsim.pim.command_set import command_set
 from pimsim.sim.replay import Replay, policy_vector, ranges, replay
+from pimsim.validate import aim
+from pimsim.validate.reference import table
 from tests.sim import aim_oracle as oracle
 
 REFERENCE = Path(__file__).parents[1] / "reference" / "aim"
-
-
-def _table(name: str) -> dict[str, dict[str, str]]:
-    with (REFERENCE / name).open() as file:
-        return {row["trace"]: row for row in csv.DictReader(file)}
-
-
-CYCLES = _table("cycles.csv")
-LOGS = _table("cmdlogs.csv")
+RUNS = {row["trace"]: row for row in table("aim_runs")}
+LOGGED = [trace for trace, row in RUNS.items() if row["logged"] != "0"]
 SMALL = sorted(path.name.removesuffix(".cmd.gz") for path in (REFERENCE / "cmdlogs").glob("*.gz"))
 
 
@@ -45,45 +38,39 @@ def part(*overrides: str) -> DramConfig:
 
 @cache
 def reference_run(trace: str) -> Replay:
-    return replay(part(), REFERENCE / "traces" / f"{trace}.trace.gz", log=True)
+    return aim.run(trace)
 
 
-def lines_of(run: Replay, channel: int = -1) -> list[str]:
-    """The command log as ``cycle,channel,command,bankgroup,bank,row,col``."""
-    log = run.log(run.channels if channel < 0 else (channel,))
-    return [f"{r[0]},{r[1]},{log.names[r[6]]},{r[4]},{r[5]},{r[7]},{r[8]}\n" for r in log.rows.tolist()]
+def reference_trace(trace: str) -> Path:
+    return Path(aim.__file__).parent / "reference" / "aim" / f"{trace}.trace.gz"
 
 
-@pytest.mark.parametrize("trace", CYCLES)
+@pytest.mark.parametrize("trace", RUNS)
 def test_cycles_are_the_simulators(trace: str) -> None:
-    assert reference_run(trace).cycles == int(CYCLES[trace]["cycles"])
+    assert reference_run(trace).cycles == int(RUNS[trace]["cycles"])
 
 
-COUNTED = {"MAC16_per_channel": "MAC16", "ACT16_per_channel": "ACT16", "TMOD": "TMOD", "PREA": "PREA", "WRGB": "WRGB",
-           "RDMAC16": "RDMAC16", "REFab_all": "REFab"}
+COUNTED = ("MAC16", "ACT16", "TMOD", "PREA", "WRGB", "RDMAC16", "REFab")
 
 
-@pytest.mark.parametrize("trace", CYCLES)
+@pytest.mark.parametrize("trace", RUNS)
 def test_counts_of_a_channel_are_the_simulators(trace: str) -> None:
     run = reference_run(trace)
     busiest = max((run.counts(n) for n in range(len(run.members))), key=lambda counts: sum(counts.values()))
-    assert {name: busiest.get(name, 0) for name in COUNTED.values()} == {
-        name: int(CYCLES[trace][column]) for column, name in COUNTED.items()}
+    assert {name: busiest.get(name, 0) for name in COUNTED} == {name: int(RUNS[trace][name]) for name in COUNTED}
 
 
-@pytest.mark.parametrize("trace", LOGS)
+@pytest.mark.parametrize("trace", LOGGED)
 def test_the_command_log_is_the_simulators(trace: str) -> None:
-    lines = lines_of(reference_run(trace), int(LOGS[trace]["channel"]))
-    assert len(lines) == int(LOGS[trace]["commands"])
-    assert hashlib.sha256("".join(lines).encode()).hexdigest() == LOGS[trace]["sha256"]
+    row = RUNS[trace]
+    assert aim.digest(reference_run(trace), int(row["logged_channel"])) == (int(row["logged"]), row["sha256"])
 
 
 @pytest.mark.parametrize("trace", SMALL)
 def test_every_command_has_the_simulators_cycle(trace: str) -> None:
     with gzip.open(REFERENCE / "cmdlogs" / f"{trace}.cmd.gz", "rt") as file:
         expected = [(int(w[1]), int(w[4]), w[3]) for w in map(str.split, file)]
-    ours = [line.split(",")[:3] for line in lines_of(reference_run(trace))]
-    assert [(int(cycle), int(channel), name) for cycle, channel, name in ours] == expected
+    assert [entry[:3] for entry in entries(reference_run(trace))] == expected
 
 
 # ---------------------------------------------------------------- traces of our own
@@ -198,13 +185,13 @@ def test_channels_with_the_same_instructions_are_simulated_once() -> None:
 @pytest.mark.parametrize("trace", ["all_isr", "gemv16x4096_ch1", "micro_rdmac_1024_16banks"])
 def test_without_folding_all_numbers_are_the_same(trace: str) -> None:
     folded = reference_run(trace)
-    whole = replay(part(), REFERENCE / "traces" / f"{trace}.trace.gz", fold=False, log=True)
+    whole = replay(part(), reference_trace(trace), fold=False, log=True)
     assert (whole.cycles, whole.counts(), whole.folded) == (folded.cycles, folded.counts(), [])
     assert whole.cycles_by_cause() == folded.cycles_by_cause()
-    assert lines_of(whole) == lines_of(folded)
+    assert entries(whole) == entries(folded)
 
 
-@pytest.mark.parametrize("trace", CYCLES)
+@pytest.mark.parametrize("trace", RUNS)
 def test_every_tick_has_a_cause(trace: str) -> None:
     run = reference_run(trace)
     assert sum(run.cycles_by_cause().values()) == pytest.approx(run.cycles, abs=1e-9)
@@ -216,18 +203,18 @@ def legal(run: Replay) -> bool:
     return True
 
 
-@pytest.mark.parametrize("trace", CYCLES)
+@pytest.mark.parametrize("trace", RUNS)
 def test_the_reference_logs_are_legal(trace: str) -> None:
     assert legal(reference_run(trace))
 
 
-@pytest.mark.parametrize("trace", CYCLES)
+@pytest.mark.parametrize("trace", RUNS)
 def test_with_refresh_it_takes_longer_and_is_legal(trace: str) -> None:
-    run = replay(part("controller.refresh=all-bank", "memory.timing.tREFI=3333 ck"), REFERENCE / "traces" / f"{trace}.trace.gz",
+    run = replay(part("controller.refresh=all-bank", "memory.timing.tREFI=3333 ck"), reference_trace(trace),
                  log=True)
     refreshes = run.counts().get("REFab", 0) // 32
     assert refreshes == run.cycles // 3333 or refreshes == run.cycles // 3333 - 1
-    assert (run.cycles > int(CYCLES[trace]["cycles"])) == (refreshes > 0)
+    assert (run.cycles > int(RUNS[trace]["cycles"])) == (refreshes > 0)
     assert legal(run)
 
 
