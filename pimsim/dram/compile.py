@@ -173,6 +173,10 @@ def compile_part(standard: Standard, organization: Organization, timing: Mapping
     values = complete_timing(standard, timing)
     if refresh and "tREFI" not in values:
         raise InputError(Problem("refresh needs tREFI", "or controller.refresh: none", key="memory.timing.tREFI"))
+    if refresh and values["tREFI"] <= max((evaluate(c.latency, values) for c in standard.commands
+                                           if c.effect is Effect.REFRESH and c.scope != "bank"), default=0):
+        raise InputError(Problem(f"a refresh takes as long as the {values['tREFI']} clocks between two of them: nothing else could run",
+                                 "a tREFI above tRFCab, or controller.refresh: none", key="memory.timing.tREFI"))
     rules = _rules(standard, values)
     return Compiled(standard, organization, values, tick_fs, rules,
                     _table(standard, organization, values, rules, refresh))
