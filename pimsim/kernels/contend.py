@@ -1,14 +1,16 @@
 """The contended channel: memory requests and a PIM queue served by one channel at the same time, command by command.
 
-Time jumps from event to event: a request arrives, one moves into its bank's queue, a command becomes ready, a refresh falls due. Each kind of
-work keeps a tick before which it has nothing to do; whatever is issued makes both look again. What a controller that visits every
-tick would do is in ``pimsim.dram.controller.contend_oracle``; both must agree command for command.
+Time jumps from event to event: a request arrives, one moves into its bank's queue, a command becomes ready, a refresh falls due. Each
+kind of work keeps a tick before which it has nothing to do; whatever is issued makes both look again. What a controller that
+visits every tick would do is in ``pimsim.dram.controller.contend_oracle``; both must agree command for command.
 
 Within a tick: requests that have arrived are accepted, then one command is issued (of a due refresh, else of PIM or memory, as the
 arbiter says), then one request moves into the queue of its bank.
 """
 
 from __future__ import annotations
+
+import numpy as np
 
 from pimsim.kernels import contend_choice as memory
 from pimsim.kernels import contend_pim as pim
@@ -44,7 +46,7 @@ from pimsim.kernels.contend_layout import (
     WRITES,
 )
 from pimsim.kernels.contend_queue import accept, has_room, move, request_at
-from pimsim.kernels.jit import inline, jit
+from pimsim.kernels.jit import inline, inner, jit
 from pimsim.kernels.request_word import pointer
 
 MARGIN = 64
@@ -62,7 +64,7 @@ def _enter_refresh(s, tick):
     s[NEXT_PIM] = FOREVER
 
 
-@jit
+@inner
 def _step(p, s, tr, served, offered, groups, log, keep_log, done, keep_done, tick):
     """Issue at most one command at a tick. Returns (transactions served, whether one was issued)."""
     refreshing = tick >= s[REFRESH_DUE]
@@ -113,7 +115,7 @@ def run(plan, state, requests, transactions, groups, until, stop, log, completio
     q, tr, g, commands, done = pointer(requests), pointer(transactions), pointer(groups), pointer(log), pointer(completions)
     keep_log, keep_done = log.shape[0] > 0, completions.shape[0] > 0
     offered, members = requests.shape[0], transactions.shape[0]
-    taken = served = 0
+    taken = served = np.int64(0)
     clock = s[CLOCK]
     look_again(s, max(clock, 1))
     s[NEXT_MOVE] = min(s[NEXT_MOVE], clock)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from pimsim.kernels.contend_issue import (
     ACTIVATE_CAUSE,
+    CLOSED,
     READ_CAUSE,
     bank_at,
     charge,
@@ -70,7 +71,7 @@ from pimsim.kernels.contend_layout import (
 )
 from pimsim.kernels.contend_queue import serve
 from pimsim.kernels.contend_timing import alone, around_result, issue, narrow, wide
-from pimsim.kernels.jit import inline, jit
+from pimsim.kernels.jit import inline, inner
 
 
 @inline
@@ -81,7 +82,7 @@ def slack_at(p, s, tick):
     return s[REFRESH_DUE] - tick - s[ESTIMATE] if s[LIVE] else s[SLACK]
 
 
-@inline
+@inner
 def _opens(p, s, rank, row):
     """Whether the head of the PIM queue has rows to open in a rank."""
     first = rank * p[P_RANK_BANKS]
@@ -91,7 +92,7 @@ def _opens(p, s, rank, row):
     return False
 
 
-@jit
+@inner
 def choose(p, s, tick):
     """The next command of memory traffic: (command or -1, bank, entry, tick before which there is none)."""
     banks = p[P_BANKS]
@@ -138,7 +139,7 @@ def choose(p, s, tick):
     return -1, 0, -1, soonest
 
 
-@jit
+@inner
 def _of_bank(p, s, b, bank, row, read_floor, write_floor, slack, tick):
     """What a bank's queue has to offer: (command or -1, entry, tick before which it has nothing). Updates the bank's bound."""
     bound = FOREVER
@@ -189,19 +190,19 @@ def _of_bank(p, s, b, bank, row, read_floor, write_floor, slack, tick):
     return -1, -1, ready
 
 
-@jit
+@inner
 def execute(p, s, groups, log, keep_log, done, keep_done, command, bank, entry, tick):
     """Issue a command of memory traffic for a waiting request."""
     b = bank_at(p, bank)
     write = s[entry + E_WRITE]
     access = command == p[P_READ] or command == p[P_WRITE]
-    unhindered = alone(p, s, P_MEMORY_SHADOW, command, bank)
+    unhindered = alone(p, s, p[P_MEMORY_SHADOW], command, bank)
     row = s[entry + E_ROW]
     write_log(s, log, keep_log, tick, command, bank, row, s[entry + E_COLUMN] if access else -1, 1)
     count(p, s, command, 1)
     cause = READ_CAUSE + write if access else ACTIVATE_CAUSE
     charge(s, MEMORY_VIEW, tick, unhindered, cause, p[P_BURST] if access else 1, cause)
-    issue(p, s, P_MEMORY_SHADOW, command, bank, tick)
+    issue(p, s, p[P_MEMORY_SHADOW], command, bank, tick)
     s[TURN] = bank
     if access:
         s[b + B_SERVED] += 1
@@ -215,4 +216,4 @@ def execute(p, s, groups, log, keep_log, done, keep_done, command, bank, entry, 
     if command == p[P_ACT]:
         set_row(p, s, 0, bank, row, tick)
     else:
-        set_row(p, s, 1 if command != p[P_PRE] else 0, bank, -1, tick)
+        set_row(p, s, 1 if command != p[P_PRE] else 0, bank, CLOSED, tick)

@@ -6,6 +6,8 @@ waited for longer than it would have without the other kind of work is contentio
 
 from __future__ import annotations
 
+import numpy as np
+
 from pimsim.kernels.contend_layout import (
     AT_COMMANDS,
     B_BOUND,
@@ -47,12 +49,14 @@ from pimsim.kernels.contend_layout import (
     V_REST,
     V_REST_CAUSE,
 )
-from pimsim.kernels.jit import inline, jit
+from pimsim.kernels.jit import inline, inner, jit
 from pimsim.kernels.request_word import pointer
 
-COMPUTE_CAUSE, ACTIVATE_CAUSE, REFRESH_CAUSE, FILL_CAUSE, RESULT_CAUSE, READ_CAUSE, WRITE_CAUSE, MODE_CAUSE = range(8)
-IDLE_CAUSE = 9
-"""Causes (``pimsim.dram.spec.Cause``) as the kernels' constants."""
+(COMPUTE_CAUSE, ACTIVATE_CAUSE, REFRESH_CAUSE, FILL_CAUSE, RESULT_CAUSE, READ_CAUSE, WRITE_CAUSE, MODE_CAUSE, ASIC_CAUSE,
+ IDLE_CAUSE) = np.arange(10)  # fmt: skip
+"""Causes (``pimsim.dram.spec.Cause``). numpy's integers, since numba compiles a function anew for every literal it is given."""
+
+ONE, CLOSED = np.int64(1), np.int64(-1)
 
 
 @inline
@@ -67,7 +71,7 @@ def bank_at(p, bank):
     return p[P_AT_BANK] + bank * BANK
 
 
-@jit
+@inner
 def find_hits(s, b, row):
     """The row of a bank has changed: count the waiting requests that hit it, and find the first read and write of them."""
     s[b + B_HITS] = 0
@@ -85,7 +89,7 @@ def find_hits(s, b, row):
         entry = s[entry + E_NEXT]
 
 
-@jit
+@inner
 def set_row(p, s, buffer, bank, row, tick):
     """A bank has ``row`` open from now on (-1: none)."""
     b = bank_at(p, bank)
@@ -112,7 +116,7 @@ def count(p, s, command, times):
     s[p[P_AT_COUNTERS] + AT_COMMANDS + command] += times
 
 
-@inline
+@inner
 def write_log(s, log, keep, tick, command, bank, row, column, times):
     """Log a command. There is room: the kernel returns before the log is full."""
     if keep:
@@ -127,7 +131,7 @@ def write_log(s, log, keep, tick, command, bank, row, column, times):
         s[LOGGED] += 1
 
 
-@inline
+@inner
 def complete(s, groups, done, keep, number, kind, group, accepted, tick):
     """A request or transaction is done at ``tick``."""
     g = group * GROUP_FIELDS
@@ -151,7 +155,7 @@ def look_again(s, tick):
     s[NEXT_PIM] = tick
 
 
-@jit
+@inner
 def charge_until(s, view, tick):
     """Charge the ticks before ``tick`` that belong to commands already issued; returns up to where that is."""
     counters = s[view + V_COUNTERS]
@@ -168,7 +172,7 @@ def charge_until(s, view, tick):
     return at
 
 
-@jit
+@inner
 def charge_wait(s, view, tick, cause):
     """Charge the ticks up to ``tick`` that belong to no command to ``cause``."""
     at = charge_until(s, view, tick)
@@ -177,7 +181,7 @@ def charge_wait(s, view, tick, cause):
         s[view + V_CHARGED] = tick
 
 
-@jit
+@inner
 def charge(s, view, tick, unhindered, cause, own, own_cause):
     """A command issues at ``tick``.
 

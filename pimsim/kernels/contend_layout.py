@@ -11,6 +11,8 @@ it would have waited for without the other kind. The rest of its wait is charged
 
 from __future__ import annotations
 
+import numpy as np
+
 from pimsim.kernels.table import CAUSES
 
 FOREVER = 1 << 60
@@ -84,9 +86,8 @@ UNTIL, DRAINED, FULL, GROUP = range(4)
 ) = range(38)
 
 VIEW = 6
-PIM_VIEW = 38
-MEMORY_VIEW = PIM_VIEW + VIEW
-SCALARS = MEMORY_VIEW + VIEW
+PIM_VIEW, MEMORY_VIEW = np.int64(38), np.int64(38 + VIEW)
+SCALARS = 38 + 2 * VIEW
 
 # A view: every tick before V_CHARGED is charged to a cause; the ticks up to V_OWN belong to V_CAUSE, those behind them up to V_REST to
 # V_REST_CAUSE. V_COUNTERS says where its counters are.
@@ -205,5 +206,5 @@ OPEN = 3
 AT_PIM_CAUSES = 0
 AT_MEMORY_CAUSES = CAUSES + 2
 AT_COMMANDS = 2 * (CAUSES + 2)
-CONTENTION = CAUSES  # the channel was taken by the other kind of work
-DEADLINE = CAUSES + 1  # the next refresh was too near to begin
+CONTENTION = np.int64(CAUSES)  # the channel was taken by the other kind of work
+DEADLINE = np.int64(CAUSES + 1)  # the next refresh was too near to begin

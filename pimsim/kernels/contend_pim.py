@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from pimsim.kernels.contend_issue import (
     ACTIVATE_CAUSE,
+    CLOSED,
     COMPUTE_CAUSE,
     FILL_CAUSE,
     IDLE_CAUSE,
     MODE_CAUSE,
+    ONE,
     REFRESH_CAUSE,
     RESULT_CAUSE,
     charge,
@@ -28,6 +30,7 @@ from pimsim.kernels.contend_layout import (
     ANSWERED,
     COMPUTE,
     COMPUTED,
+    CONTENTION,
     DEADLINE,
     E_ARRIVAL,
     ESTIMATE,
@@ -102,7 +105,7 @@ from pimsim.kernels.contend_layout import (
     WRITES,
 )
 from pimsim.kernels.contend_timing import BOTH, alone, ask, ask_sequencer, issue, issue_sequencer
-from pimsim.kernels.jit import inline, jit
+from pimsim.kernels.jit import inline, inner
 
 
 @inline
@@ -111,7 +114,7 @@ def pim_buffer(p):
     return 1 if p[P_DUAL] else 0
 
 
-@inline
+@inner
 def _turn_has_come(p, s, arrival):
     """With one row buffer: whether PIM may begin, or goes on with what it has begun; with two it always may."""
     if p[P_DUAL] or s[UNIT]:
@@ -131,7 +134,7 @@ def _all_younger(s, entry, arrival):
     return entry < 0 or s[entry + E_ARRIVAL] >= arrival
 
 
-@inline
+@inner
 def _uneven(p, s, bank, row):
     """Whether the bank group of a bank does not have ``row`` open for PIM in all its banks."""
     first = bank // p[P_GROUP_BANKS] * p[P_GROUP_BANKS]
@@ -141,7 +144,7 @@ def _uneven(p, s, bank, row):
     return False
 
 
-@jit
+@inner
 def estimate(p, s, tr, at):
     """Ticks in which the controller reckons to finish the fill or the announced row at the head of the PIM queue."""
     if tr[at + T_KIND] == FILL:
@@ -165,7 +168,7 @@ def span(p, computes):
     return max(p[P_CADENCE] * max(computes, p[P_LEAST]), p[P_TREE])
 
 
-@jit
+@inner
 def look(p, s, tr, served, offered, tick):
     """What the head of the PIM queue does next.
 
@@ -207,7 +210,7 @@ def look(p, s, tr, served, offered, tick):
     return -1, 0, min(ready, s[REFRESH_DUE] - s[ESTIMATE] - p[P_HEADER_SLACK] + 1)
 
 
-@inline
+@inner
 def _fill(p, s, tr, at):
     """What a fill needs: its row open in the memory row buffer, then GWRITE."""
     bank = tr[at + T_BANK]
@@ -216,7 +219,7 @@ def _fill(p, s, tr, at):
     return command, bank, ask(p, s, command, bank)
 
 
-@inline
+@inner
 def _announce(p, s, tr, at, tick):
     """What an announcement needs: wrong rows closed, and its row closed in the memory row buffers."""
     row = tr[at + T_ROW]
@@ -238,7 +241,7 @@ def _announce(p, s, tr, at, tick):
     return p[P_HEADER], 0, ask(p, s, p[P_HEADER], 0)
 
 
-@inline
+@inner
 def _compute(p, s, tr, at, tick):
     """What a composite needs: its row open in all bank groups, then its COMPs."""
     row = tr[at + T_ROW]
@@ -264,19 +267,19 @@ def _compute(p, s, tr, at, tick):
     return (command, 0, tick) if ready <= tick else (-1, 0, ready)
 
 
-@jit
+@inner
 def execute(p, s, tr, served, groups, log, keep_log, done, keep_done, command, bank, tick):
     """Issue a command for the head of the PIM queue; returns how many transactions have been served then."""
     at = served * TRANSACTION_FIELDS
     row = tr[at + T_ROW]
-    unhindered = alone(p, s, P_PIM_SHADOW, command, bank)
+    unhindered = alone(p, s, p[P_PIM_SHADOW], command, bank)
     column = tr[at + T_COLUMN] if command == p[P_GWRITE] else -1
     times = tr[at + T_COMPUTES] if command == p[P_COMPOSITE] and not p[P_INTERNAL_LOG] else 1
     write_log(s, log, keep_log, tick, command, bank, row, column, times)
     count(p, s, command, 1)
     if not p[P_DUAL]:
         s[UNIT] = 1
-    issue(p, s, P_PIM_SHADOW, command, bank, tick)
+    issue(p, s, p[P_PIM_SHADOW], command, bank, tick)
     if command == p[P_GWRITE]:
         charge(s, PIM_VIEW, tick, unhindered, FILL_CAUSE, p[P_FILL], FILL_CAUSE)
         s[FILL_UNTIL] = tick + p[P_FILL]
@@ -284,7 +287,7 @@ def execute(p, s, tr, served, groups, log, keep_log, done, keep_done, command, b
         s[UNIT] = 0
         return _finish(p, s, tr, served, groups, done, keep_done, tick + p[P_FILL])
     if command == p[P_HEADER]:
-        charge(s, PIM_VIEW, tick, unhindered, MODE_CAUSE, 1, MODE_CAUSE)
+        charge(s, PIM_VIEW, tick, unhindered, MODE_CAUSE, ONE, MODE_CAUSE)
         s[RESERVED] = row
         return served + 1
     if command == p[P_COMPOSITE]:
@@ -299,18 +302,18 @@ def execute(p, s, tr, served, groups, log, keep_log, done, keep_done, command, b
         charge(s, PIM_VIEW, tick, unhindered, RESULT_CAUSE, p[P_BURST], RESULT_CAUSE)
         s[COMPUTED] = 0
         return _finish(p, s, tr, served, groups, done, keep_done, tick + p[P_READ_TICKS])
-    charge(s, PIM_VIEW, tick, unhindered, ACTIVATE_CAUSE, 1, ACTIVATE_CAUSE)
+    charge(s, PIM_VIEW, tick, unhindered, ACTIVATE_CAUSE, ONE, ACTIVATE_CAUSE)
     if command == p[P_GACT]:
         for b in range(bank, bank + p[P_GROUP_BANKS]):
             set_row(p, s, pim_buffer(p), b, row, tick)
     elif command == p[P_ACT]:
         set_row(p, s, 0, bank, row, tick)
     else:
-        set_row(p, s, 0 if command == p[P_PRE] else 1, bank, -1, tick)
+        set_row(p, s, 0 if command == p[P_PRE] else 1, bank, CLOSED, tick)
     return served
 
 
-@inline
+@inner
 def _composite(p, s, tr, served, groups, log, keep_log, done, keep_done, unhindered, tick):
     """A composite has issued: the sequencer issues its COMPs and its READRES."""
     computes = tr[served * TRANSACTION_FIELDS + T_COMPUTES]
@@ -330,7 +333,7 @@ def _composite(p, s, tr, served, groups, log, keep_log, done, keep_done, unhinde
     return _finish(p, s, tr, served, groups, done, keep_done, answer)
 
 
-@inline
+@inner
 def _finish(p, s, tr, served, groups, done, keep_done, answer):
     """The head of the PIM queue is done."""
     at = served * TRANSACTION_FIELDS
@@ -343,7 +346,7 @@ def _finish(p, s, tr, served, groups, done, keep_done, answer):
     return served + 1
 
 
-@jit
+@inner
 def refresh(p, s, log, keep_log, tick):
     """A refresh is due: close the next bank of its rank, or refresh it. Returns whether a command was issued."""
     first = s[REFRESH_RANK] * p[P_RANK_BANKS]
@@ -354,8 +357,8 @@ def refresh(p, s, log, keep_log, tick):
                 command = p[P_CLOSE] if buffer == 1 else p[P_PRE]
                 ready = ask(p, s, command, bank)
                 if ready <= tick:
-                    _issue_refresh(p, s, log, keep_log, command, bank, tick, 1)
-                    set_row(p, s, buffer, bank, -1, tick)
+                    _issue_refresh(p, s, log, keep_log, command, bank, tick, ONE)
+                    set_row(p, s, buffer, bank, CLOSED, tick)
                     return True
                 soonest = min(soonest, ready)
     if soonest == FOREVER:
@@ -373,14 +376,28 @@ def refresh(p, s, log, keep_log, tick):
     return False
 
 
-@inline
+@inner
+def _charge_until_due(p, s):
+    """A refresh is due: what both kinds of work have waited for until now."""
+    due = s[REFRESH_DUE]
+    if s[SKIP]:
+        charge_wait(s, PIM_VIEW, due, DEADLINE)
+    elif not s[WAITING]:
+        charge_wait(s, PIM_VIEW, due, IDLE_CAUSE)
+    else:
+        charge_wait(s, PIM_VIEW, due, ACTIVATE_CAUSE if p[P_DUAL] or s[QUEUED] == 0 else CONTENTION)
+    if s[READS] + s[WRITES] + s[QUEUED] == 0:
+        charge_wait(s, MEMORY_VIEW, due, IDLE_CAUSE)
+    else:
+        charge_wait(s, MEMORY_VIEW, due, CONTENTION if s[WAITING] else ACTIVATE_CAUSE)
+
+
+@inner
 def _issue_refresh(p, s, log, keep_log, command, bank, tick, own):
     """A command of a refresh: both kinds of work wait for it."""
     write_log(s, log, keep_log, tick, command, bank, -1, -1, 1)
     count(p, s, command, 1)
     issue(p, s, BOTH, command, bank, tick)
-    charge_wait(s, PIM_VIEW, s[REFRESH_DUE], DEADLINE if s[SKIP] else REFRESH_CAUSE if s[WAITING] else IDLE_CAUSE)
-    if s[READS] + s[WRITES] + s[QUEUED] == 0:
-        charge_wait(s, MEMORY_VIEW, s[REFRESH_DUE], IDLE_CAUSE)
+    _charge_until_due(p, s)
     charge(s, PIM_VIEW, tick, tick, REFRESH_CAUSE, own, REFRESH_CAUSE)
     charge(s, MEMORY_VIEW, tick, tick, REFRESH_CAUSE, own, REFRESH_CAUSE)

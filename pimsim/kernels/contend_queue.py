@@ -60,7 +60,7 @@ from pimsim.kernels.contend_layout import (
     WRITE_HEAD,
     WRITES,
 )
-from pimsim.kernels.jit import inline, jit
+from pimsim.kernels.jit import inline, inner
 
 
 @inline
@@ -69,7 +69,7 @@ def has_room(p, s, write):
     return s[READS + write] < p[P_READ_QUEUE + write]
 
 
-@jit
+@inner
 def _waiting(s, entry, bank, row, column, write):
     """Whether a list holds a read or write of a column."""
     while entry >= 0:
@@ -80,7 +80,7 @@ def _waiting(s, entry, bank, row, column, write):
     return False
 
 
-@jit
+@inner
 def accept(p, s, request, at, tick, groups, done, keep):
     """A request is accepted at ``tick``; it can move into its bank's queue at the end of that tick."""
     bank, row, column = request[at + Q_BANK], request[at + Q_ROW], request[at + Q_COLUMN]
@@ -115,7 +115,7 @@ def accept(p, s, request, at, tick, groups, done, keep):
     s[NEXT_MOVE] = min(s[NEXT_MOVE], tick)
 
 
-@inline
+@inner
 def _append(s, head, tail, entry):
     """Put an entry at the end of a list whose ends stand at ``head`` and ``tail``."""
     last = s[tail]
@@ -128,7 +128,7 @@ def _append(s, head, tail, entry):
     s[tail] = entry
 
 
-@inline
+@inner
 def _unlink(s, head, tail, entry):
     """Take an entry out of a list."""
     before, behind = s[entry + E_PREVIOUS], s[entry + E_NEXT]
@@ -142,7 +142,7 @@ def _unlink(s, head, tail, entry):
         s[tail] = before
 
 
-@inline
+@inner
 def _may_enter(p, s, first, transactions, served, offered, tick):
     """With one row buffer: whether memory requests may begin at all; with two they always may."""
     if p[P_DUAL]:
@@ -157,7 +157,7 @@ def _may_enter(p, s, first, transactions, served, offered, tick):
     return p[P_ARBITER] == AGE and first >= 0 and s[first + E_ARRIVAL] < arrival
 
 
-@jit
+@inner
 def move(p, s, transactions, served, offered, tick):
     """At the end of a tick, move one request into its bank's queue; says when to try again."""
     if s[DRAIN] == 0 and s[WRITES] > 0 and (
@@ -191,7 +191,7 @@ def _movable(p, s, entry):
     return entry
 
 
-@inline
+@inner
 def _follows_read(p, s, entry):
     """Whether a read that waits for the column of a write must go first."""
     bank, row, column = s[entry + E_BANK], s[entry + E_ROW], s[entry + E_COLUMN]
@@ -200,7 +200,7 @@ def _follows_read(p, s, entry):
                                    or _waiting(s, s[b + B_HEAD], bank, row, column, 0))  # fmt: skip
 
 
-@inline
+@inner
 def _enqueue(p, s, b, entry, write, tick):
     """Append a request to its bank's queue."""
     s[QUEUED] += 1
@@ -216,7 +216,7 @@ def _enqueue(p, s, b, entry, write, tick):
     s[NEXT_MEMORY] = min(s[NEXT_MEMORY], tick + 1)
 
 
-@jit
+@inner
 def serve(s, b, entry):
     """A waiting request that hits the open row has been served: it leaves its bank's queue."""
     write = s[entry + E_WRITE]

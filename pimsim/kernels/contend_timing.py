@@ -6,6 +6,8 @@ that asking takes one load a level. ``o`` is the distance from the ready times t
 
 from __future__ import annotations
 
+import numpy as np
+
 from pimsim.kernels.contend_layout import (
     BUS,
     COMMAND,
@@ -37,17 +39,26 @@ from pimsim.kernels.contend_layout import (
     W_SIZE,
     W_TICKS,
 )
-from pimsim.kernels.jit import inline, jit
+from pimsim.kernels.jit import inline, inner
 from pimsim.kernels.table import NEVER
 
-WIDE = 0b00111
+WIDE = np.int64(0b00111)
 """Levels channel, rank and stack, as bits."""
 
-BOTH = 0
+BOTH = np.int64(0)
 """Instead of a shadow: a command that both kinds of work wait for."""
 
+REAL = np.int64(0)
+"""The ready times themselves, not a shadow of them."""
 
-@inline
+ALL, WHOLE = np.int64(-1), np.int64(0)
+"""All levels; the bank of a command that addresses the whole channel."""
+
+NOTHING, ACCESSES = np.int64(0), np.int64(1)
+"""What a command is kept from holding back."""
+
+
+@inner
 def _ready(p, s, o, command, bank, levels):
     """Latest ready time of a command at the given levels of the path to a bank."""
     tick = NEVER
@@ -64,25 +75,25 @@ def _ready(p, s, o, command, bank, levels):
 @inline
 def wide(p, s, command, bank):
     """Ready time of a command as far as channel, rank and stack are concerned, and the command bus."""
-    return max(s[BUS], _ready(p, s, 0, command, bank, WIDE))
+    return max(s[BUS], _ready(p, s, REAL, command, bank, WIDE))
 
 
 @inline
 def narrow(p, s, command, bank):
     """Ready time of a command as far as bank group and bank are concerned."""
-    return _ready(p, s, 0, command, bank, ~WIDE)
+    return _ready(p, s, REAL, command, bank, ~WIDE)
 
 
 @inline
 def ask(p, s, command, bank):
     """First tick at which a command may issue; it takes a slot of the command bus."""
-    return max(s[BUS], _ready(p, s, 0, command, bank, -1))
+    return max(s[BUS], _ready(p, s, REAL, command, bank, ALL))
 
 
 @inline
 def ask_sequencer(p, s, command):
     """First tick at which the sequencer may issue a command."""
-    return _ready(p, s, 0, command, 0, -1)
+    return _ready(p, s, REAL, command, WHOLE, ALL)
 
 
 @inline
@@ -94,19 +105,19 @@ def around_result(p, s, write, tick):
     return max(tick, result + p[P_AFTER_RESULT + write])
 
 
-@jit
+@inner
 def alone(p, s, shadow, command, bank):
     """First tick at which a command might have gone without the other kind of work."""
-    return _ready(p, s, p[shadow], command, bank, -1)
+    return _ready(p, s, shadow, command, bank, ALL)
 
 
-@jit
+@inner
 def _push(p, s, o, command, bank, tick, skip):
-    """Hold back what ``command`` at ``tick`` holds back; with ``skip`` not plain accesses."""
+    """Hold back what ``command`` at ``tick`` holds back, but not ``skip``: NOTHING or ACCESSES."""
     record = P_COMMANDS + command * COMMAND
     for k in range(p[record + K_RULES], p[record + K_RULES_END], RULE):
         after = p[k + 1]
-        if skip and (after == p[P_READ] or after == p[P_WRITE]):
+        if skip == ACCESSES and (after == p[P_READ] or after == p[P_WRITE]):
             continue
         index = o + p[p[k] + bank] + after
         s[index] = max(s[index], tick + p[k + 2])
@@ -121,7 +132,7 @@ def _push(p, s, o, command, bank, tick, skip):
                 s[index] = max(s[index], tick + p[k + 4])
 
 
-@jit
+@inner
 def _enter(p, s, o, window, activations, bank, tick):
     """Enter a command into an activation window, and hold back what waits for it."""
     size = p[window + W_SIZE]
@@ -138,18 +149,18 @@ def _enter(p, s, o, window, activations, bank, tick):
         s[index] = max(s[index], s[history + min(p[k + 1], size) - 1])
 
 
-@jit
+@inner
 def issue(p, s, shadow, command, bank, tick):
-    """A command takes the command bus at ``tick``, for the work of P_PIM_SHADOW, of P_MEMORY_SHADOW or of BOTH."""
+    """A command takes the command bus at ``tick``; ``shadow``: of the work that it belongs to, or BOTH."""
     s[BUS] = tick + 1
-    _push(p, s, 0, command, bank, tick, False)
-    if shadow != P_MEMORY_SHADOW:
-        _push(p, s, p[P_PIM_SHADOW], command, bank, tick, False)
-    if shadow != P_PIM_SHADOW:
-        _push(p, s, p[P_MEMORY_SHADOW], command, bank, tick, False)
+    _push(p, s, REAL, command, bank, tick, NOTHING)
+    if shadow != p[P_MEMORY_SHADOW]:
+        _push(p, s, p[P_PIM_SHADOW], command, bank, tick, NOTHING)
+    if shadow != p[P_PIM_SHADOW]:
+        _push(p, s, p[P_MEMORY_SHADOW], command, bank, tick, NOTHING)
 
 
-@jit
+@inner
 def issue_sequencer(p, s, command, tick):
     """The sequencer will issue a command at ``tick``.
 
@@ -161,5 +172,5 @@ def issue_sequencer(p, s, command, tick):
             index = p[p[P_NODES]] + p[P_READ + write]
             s[index] = max(s[index], s[RESULT] + p[P_AFTER_RESULT + write])
         s[RESULT] = tick
-    _push(p, s, 0, command, 0, tick, command == p[P_RESULT])
-    _push(p, s, p[P_PIM_SHADOW], command, 0, tick, False)
+    _push(p, s, REAL, command, WHOLE, tick, ACCESSES if command == p[P_RESULT] else NOTHING)
+    _push(p, s, p[P_PIM_SHADOW], command, WHOLE, tick, NOTHING)
