@@ -12,13 +12,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pimsim import config as configuration
 from pimsim.config import SystemConfig, WorkloadConfig
 from pimsim.config.base import Described
 from pimsim.devices.controller import Observer
-from pimsim.dram.commandlog import writer
 from pimsim.errors import InputError, Problem
 from pimsim.model.lowering import lower_workload
 from pimsim.model.trace import Trace
@@ -31,11 +30,11 @@ from pimsim.sim.memory import compile_memory
 from pimsim.sim.pim_gpt import PimGptSystem
 from pimsim.sim.record import Progress
 from pimsim.sim.run import build, simulate
-from pimsim.trace.blame import BlameRecorder
-from pimsim.trace.commands import CommandRecorder
-from pimsim.trace.event import EventFile
-from pimsim.trace.timeline import TimelineRecorder
-from pimsim.trace.window import Windowed
+
+if TYPE_CHECKING:
+    from pimsim.trace.blame import BlameRecorder
+    from pimsim.trace.commands import CommandRecorder
+    from pimsim.trace.timeline import TimelineRecorder
 
 __all__ = ["Result", "load", "run"]
 
@@ -142,7 +141,7 @@ class _Asked:
 
 
 class _Views:
-    """The observers that look into a run's commands, and the files that they write."""
+    """The observers that look into a run's commands, and the files that they write. What is not asked for is not loaded."""
 
     def __init__(self, asked: _Asked, config: SystemConfig, built: PimGptSystem, near: range, files: ExitStack, notify: Notify | None,
                  logged: int):  # fmt: skip
@@ -152,14 +151,24 @@ class _Views:
         self._blame: BlameRecorder | None = None
         compiled = built.compiled
         if asked.commands is not None:
+            from pimsim.dram.commandlog import writer
+            from pimsim.trace.commands import CommandRecorder
+
             file = files.enter_context(writer(asked.commands, compiled.command_names))
             self._commands = CommandRecorder(compiled, file, logged, notify)
             self.observers.append(self._commands)
         if asked.timeline is not None:
+            from pimsim.trace.event import EventFile
+            from pimsim.trace.timeline import TimelineRecorder
+            from pimsim.trace.window import Windowed
+
             events = files.enter_context(EventFile(asked.timeline, compiled.tick_fs, {"system": config.name}))
             self._timeline = TimelineRecorder(config, compiled, events, notify=notify)
             self.observers.append(Windowed(self._timeline, near))
         if asked.blame:
+            from pimsim.trace.blame import BlameRecorder
+            from pimsim.trace.window import Windowed
+
             self._blame = BlameRecorder(compiled, config.memory.channels)
             self.observers.append(Windowed(self._blame, near))
 
