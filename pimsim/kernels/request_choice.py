@@ -10,7 +10,7 @@ it back anew (then a younger one may come first), it is withdrawn, or a candidat
 
 from __future__ import annotations
 
-from pimsim.kernels.jit import inline
+from pimsim.kernels.jit import inline, jit
 from pimsim.kernels.request_layout import (
     ACT,
     ACT_SECOND,
@@ -77,7 +77,7 @@ FAR = 1 << 18
 """Ticks: farther than any rule reaches, and short enough for a key."""
 
 
-@inline
+@jit
 def _scan(p, s, g, slot, command, mask, floor, wide):
     """The best of a group's candidates in a segment, all of one command: (tick, age, bank, until)."""
     record = record_of(command)
@@ -123,7 +123,7 @@ def _one_command(p, s, g, group, slot, command, visible, floor, bus_floor, base,
     return (key, group, bank) if key < best[0] else best
 
 
-@inline
+@jit
 def _any_command(p, s, g, group, slot, visible, floor, row_floor, column_floor, klass, best):
     """The same for candidates of different commands."""
     key, chosen, bank = best
@@ -161,7 +161,7 @@ def _visible(p, s, g):
     return ~s[b + B_BIT] if blocks == BANK and s[b + B_SEGMENT] == g else -1
 
 
-@inline
+@jit
 def _of_segment(p, s, g, floor, row_floor, column_floor, columns, best):
     """The better of ``best`` and a segment's candidates: opened requests, hits (if ``columns``), rows to close, rows to open."""
     base = WAITING << CLASS_SHIFT

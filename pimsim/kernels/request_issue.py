@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pimsim.kernels.jit import inline
+from pimsim.kernels.jit import inline, jit
 from pimsim.kernels.request_layout import (
     ACT,
     ACT_SECOND,
@@ -240,7 +240,7 @@ def _start_clock(p, s, log, keep, group, b, entry, command, tick):
     return True
 
 
-@inline
+@jit
 def execute(p, s, log, keep, completions, keep_done, group, b, command, tick):
     """Issue the chosen command, or what must go before it. Returns its bus."""
     if group == REFRESH_GROUP:

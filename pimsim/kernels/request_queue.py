@@ -9,7 +9,7 @@ something happens to the bank, so that choosing looks at candidates only.
 
 from __future__ import annotations
 
-from pimsim.kernels.jit import inline
+from pimsim.kernels.jit import inline, jit
 from pimsim.kernels.request_layout import (
     ACT,
     ANY,
@@ -171,7 +171,7 @@ def _unordered(s, b, entry):
     return False
 
 
-@inline
+@jit
 def _column_command(p, s, b, entry, write):
     """Read or write; with auto-precharge where rows are closed and no other waiting request needs the row."""
     if p[P_CLOSED]:
@@ -185,7 +185,7 @@ def _column_command(p, s, b, entry, write):
     return READ + write
 
 
-@inline
+@jit
 def _update_column(p, s, b, write):
     """The candidate for the oldest hit among the bank's reads or writes."""
     hit = s[b + B_HIT + write]
@@ -227,7 +227,7 @@ def _conflict(p, s, b, write):
     return entry
 
 
-@inline
+@jit
 def _update_row(p, s, b, write):
     """The candidate for the bank's oldest request in a row that is not open."""
     queue = 0 if p[P_UNIFIED] else write
@@ -251,7 +251,7 @@ def _update_row(p, s, b, write):
         _offer(s, b, OPEN + queue, ROW_SLOT + queue, entry, ACT)
 
 
-@inline
+@jit
 def update_active(p, s, b):
     """The candidate of the request that the bank's row was opened for."""
     _withdraw(s, b, OPENED)
@@ -276,7 +276,7 @@ def update_rows(p, s, b):
         _update_row(p, s, b, 1)
 
 
-@inline
+@jit
 def row_changed(p, s, b, row):
     """A bank has ``row`` open from now on (or none: -1)."""
     s[b + B_ROW] = row

@@ -7,7 +7,7 @@ rows that are open (all at once, or bank by bank) and refreshes.
 
 from __future__ import annotations
 
-from pimsim.kernels.jit import inline
+from pimsim.kernels.jit import inline, jit
 from pimsim.kernels.request_layout import (
     ALWAYS,
     B_RANK,
@@ -39,7 +39,7 @@ from pimsim.kernels.request_layout import (
 from pimsim.kernels.request_timing import earliest
 
 
-@inline
+@jit
 def fall_due(p, s, tick):
     """Note the refreshes that are due at ``tick`` or before."""
     due = ALWAYS
@@ -52,7 +52,7 @@ def fall_due(p, s, tick):
     s[DUE] = due
 
 
-@inline
+@jit
 def enqueue(p, s):
     """Queue the refreshes that can be postponed no longer, or whose rank is idle."""
     for r in range(p[P_RANKS], p[P_RANKS_END], RANK_RECORD):
@@ -86,7 +86,7 @@ def _first_closing(p, s, first, floor):
     return best, PRE, chosen
 
 
-@inline
+@jit
 def next_command(p, s, floor):
     """What the head of the queue needs next: (tick, command, bank)."""
     b = head_bank(p, s)

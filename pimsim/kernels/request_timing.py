@@ -7,7 +7,7 @@ sibling rules included; asking takes two loads.
 
 from __future__ import annotations
 
-from pimsim.kernels.jit import inline
+from pimsim.kernels.jit import inline, jit
 from pimsim.kernels.request_layout import (
     B_GROUP,
     B_GROUP_END,
@@ -81,7 +81,7 @@ def _hold_back(p, s, begin, end, tick, target):
         s[index] = max(s[index], tick + p[k])
 
 
-@inline
+@jit
 def _hold_back_widely(p, s, record, b, tick):
     """The rules that reach beyond the own segment, and those of siblings."""
     own = s[b + B_SEGMENT]
@@ -104,7 +104,7 @@ def _hold_back_widely(p, s, record, b, tick):
                 _hold_back(p, s, p[record + K_GROUPS], p[record + K_BANKS], tick, other)
 
 
-@inline
+@jit
 def _enter(p, s, windows, b, tick):
     """The command takes a place in activation windows (a bit each); the oldest place says when the next command may come."""
     w = p[P_WINDOWS]
@@ -146,7 +146,7 @@ def _wait(p, s, begin, end, until, target):
         s[index] = max(s[index], until)
 
 
-@inline
+@jit
 def issue(p, s, command, b, tick):
     """Record that ``command`` issued at ``tick``: everything it holds back moves."""
     record = record_of(command)
