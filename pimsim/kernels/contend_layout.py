@@ -128,7 +128,7 @@ V_CHARGED, V_OWN, V_CAUSE, V_REST, V_REST_CAUSE, V_COUNTERS = range(VIEW)
     P_RESULT_AT_END,
     P_RESERVE_WORK,
     P_HOLD,
-    P_TO_PRECHARGE,  # for estimates: tRTP, tFAW, tRCD, tRP, distance of COMPs
+    P_TO_PRECHARGE,  # for estimates: closing a bank, tFAW, tRCD, tRP, distance of COMPs
     P_WINDOW,
     P_TO_COLUMN,
     P_TO_ACTIVATE,

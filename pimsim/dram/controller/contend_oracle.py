@@ -85,7 +85,7 @@ class Oracle:
         self.unit = False  # one row buffer: PIM has begun a piece of work that memory may not interrupt
         self.computed = 0  # COMPs of the head already issued (one row buffer)
         self.first_compute = -FAR
-        self.estimates = (timing["tRTPL"], timing["tFAW"], timing["tRCDRD"], timing["tRP"], max(timing["BL"], timing["tCCDL"]))
+        self.estimates = (self.policy.close_ticks, timing["tFAW"], timing["tRCDRD"], timing["tRP"], max(timing["BL"], timing["tCCDL"]))
         self.fill_ticks = timing["tGWRITE"]
         self.tree = timing["tTREE"]
         self.read_ticks = timing["CL"] + timing["BL"]

@@ -118,7 +118,7 @@ class ContendPlan:
             at.P_RESULT_AT_END: policy.result_at == "end",
             at.P_RESERVE_WORK: policy.reserve == "work",
             at.P_HOLD: self.dual and policy.hold_activates and policy.arbiter == "pim-first",
-            at.P_TO_PRECHARGE: timing["tRTPL"],
+            at.P_TO_PRECHARGE: policy.close_ticks,
             at.P_WINDOW: timing["tFAW"],
             at.P_TO_COLUMN: timing["tRCDRD"],
             at.P_TO_ACTIVATE: timing["tRP"],

@@ -29,6 +29,7 @@ class ContendPolicy:
         drain_above: with more waiting writes than this and all bank queues empty, or with a full write queue, those writes are served.
         row_hit_cap: column accesses after which waiting hits keep a row open no more.
         header_slack: an announced row is begun only with so many ticks to spare before the next refresh; otherwise PIM waits for it.
+        close_ticks: ticks that the controller reckons with for closing a bank before that row is opened.
         row_cost: ticks of that slack which a row command of memory traffic uses up.
         activate_slack, precharge_slack: it goes only with more slack than this.
         idle_slack: with less slack nothing but PIM goes.
@@ -46,6 +47,7 @@ class ContendPolicy:
     drain_above: int = 8
     row_hit_cap: int = 4
     header_slack: int = 2
+    close_ticks: int = 5
     row_cost: int = 14
     activate_slack: int = 14
     precharge_slack: int = 28
