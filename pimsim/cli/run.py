@@ -15,7 +15,7 @@ import click
 from pimsim.cli.option import emit_json, json_option, set_option
 
 if TYPE_CHECKING:
-    from pimsim.sim.record import Progress
+    from rich.progress import Progress as Bar
 
 EVERY_S = 5.0
 """Seconds between lines of progress where there is no terminal."""
@@ -70,14 +70,15 @@ def command(system: str, workload: str | None, overrides: tuple[str, ...], trace
     """
     if steps is not None and not (commands or timeline or blame):
         raise click.UsageError("--steps goes with --commands, --timeline or --blame")
-    with _progress(quiet=as_json) as progress:
+    with _observer(quiet=as_json) as observer:
         from pimsim.api import run
         from pimsim.kernels.jit import is_compiled
 
-        if not is_compiled("run_segment") and not (as_json and not sys.stderr.isatty()):
-            click.echo("compiling the simulation kernels, once for this installation (half a minute) ...", err=True)
+        if not is_compiled("run_segment"):
+            observer.prepare("compiling the simulation kernels, once for this installation (half a minute)")
         result = run(system, workload, trace=trace, overrides=overrides, out=out, commands=commands, timeline=timeline, blame=blame,
-                     steps=steps, fast_forward=not no_fast_forward, fold=not no_fold, progress=progress, notify=_say)  # fmt: skip
+                     steps=steps, fast_forward=not no_fast_forward, fold=not no_fold, progress=observer.progress,
+                     notify=observer.say)  # fmt: skip
     if as_json:
         emit_json(result.summary())
         return
@@ -85,11 +86,7 @@ def command(system: str, workload: str | None, overrides: tuple[str, ...], trace
     _print(result.report(min(width, 120), verbose=verbose))
     for path in (out, commands, timeline):
         if path is not None:
-            _say(f"wrote {path}")
-
-
-def _say(text: str) -> None:
-    click.echo(text, err=True)
+            click.echo(f"wrote {path}", err=True)
 
 
 def _print(report: str) -> None:
@@ -100,45 +97,68 @@ def _print(report: str) -> None:
         click.echo(click.style(line, bold=True) if line[:1].strip() else line)
 
 
-@contextmanager
-def _progress(*, quiet: bool) -> Iterator[Progress | None]:
-    """Progress on stderr: a bar on a terminal, a line now and then elsewhere, nothing there if ``quiet``."""
-    if sys.stderr.isatty():
-        yield from _bar()
-    elif quiet:
-        yield None
-    else:
-        yield _Lines()
+class _Quiet:
+    """Tells people on stderr what they should know, and not how far the run is."""
+
+    def prepare(self, text: str) -> None:
+        """The run cannot begin before this is done."""
+
+    def say(self, text: str) -> None:
+        """Something else to know."""
+        click.echo(text, err=True)
+
+    def progress(self, done: int, total: int) -> None:
+        """So many token steps are done."""
 
 
-def _bar() -> Iterator[Progress]:
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bar
-
-    with Bar(TextColumn("simulating"), BarColumn(), MofNCompleteColumn(), TextColumn("steps"),
-             TextColumn("{task.fields[rate]}"), TimeRemainingColumn(), TextColumn("left"),
-             console=Console(stderr=True), transient=True) as bar:  # fmt: skip
-        task = bar.add_task("", total=None, rate="")
-
-        def progress(done: int, total: int) -> None:
-            speed = bar.tasks[task].speed
-            bar.update(task, completed=done, total=total, rate=f"{speed:,.0f} steps/s" if speed else "")
-
-        yield progress
-
-
-class _Lines:
-    """Progress as lines: when it begins, every few seconds, and when it is done."""
+class _Lines(_Quiet):
+    """Progress as lines: what is done before the run, a line every few seconds, and one when it is done."""
 
     def __init__(self) -> None:
         self._begin = self._said = time.monotonic()
 
-    def __call__(self, done: int, total: int) -> None:
+    def prepare(self, text: str) -> None:
+        self.say(f"{text} ...")
+
+    def progress(self, done: int, total: int) -> None:
         now = time.monotonic()
         if done == total:
-            _say(f"simulated {total:,} steps in {now - self._begin:.1f} s")
+            self.say(f"simulated {total:,} steps in {now - self._begin:.1f} s")
         elif now - self._said >= EVERY_S:
             self._said = now
             rate = done / (now - self._begin)
-            _say(f"step {done:,} of {total:,}, {rate:,.0f} steps/s, {(total - done) / rate:.0f} s left")
+            self.say(f"step {done:,} of {total:,}, {rate:,.0f} steps/s, {(total - done) / rate:.0f} s left")
+
+
+class _Bar(_Quiet):
+    """Progress as a bar on a terminal; it pulses until the run begins."""
+
+    def __init__(self, bar: Bar):
+        self._bar = bar
+        self._task = bar.add_task("simulating", total=None, rate="")
+
+    def prepare(self, text: str) -> None:
+        self._bar.update(self._task, description=text)
+
+    def say(self, text: str) -> None:
+        self._bar.console.print(text, markup=False, highlight=False)
+
+    def progress(self, done: int, total: int) -> None:
+        speed = self._bar.tasks[self._task].speed
+        self._bar.update(self._task, description="simulating", completed=done, total=total,
+                         rate=f"{done:,} of {total:,} steps" + (f", {speed:,.0f} steps/s" if speed else ""))
+
+
+@contextmanager
+def _observer(*, quiet: bool) -> Iterator[_Quiet]:
+    """A bar on stderr if that is a terminal, a line now and then elsewhere, nothing there if ``quiet``."""
+    if not sys.stderr.isatty():
+        yield _Quiet() if quiet else _Lines()
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    with Bar(TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[rate]}"), TimeRemainingColumn(),
+             console=Console(stderr=True), transient=True) as bar:  # fmt: skip
+        yield _Bar(bar)

@@ -122,7 +122,7 @@ def _folded(run: Run) -> list[str]:
     if not package.options.fold:
         return []
     recalled, ran = (int(n) for n in package.memo.counts[2:4])
-    said = [f"{recalled} of {recalled + ran} channel programs were equal to one simulated before"] if recalled else []
+    said = [f"{recalled:,} of {recalled + ran:,} channel programs were equal to one simulated before"] if recalled else []
     if package.folded_channels:
         said.insert(0, f"channels in equal states share one simulation ({package.channels} channels, "
                        f"{package.channels - package.folded_channels} at the end)")

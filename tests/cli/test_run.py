@@ -306,7 +306,7 @@ def test_progress_lines_come_every_few_seconds(monkeypatch: pytest.MonkeyPatch, 
     lines = _Lines()
     for done in range(1, 21):
         now[0] = float(done)
-        lines(done, 20)
+        lines.progress(done, 20)
     assert capsys.readouterr().err.splitlines() == [
         "step 5 of 20, 1 steps/s, 15 s left",
         "step 10 of 20, 1 steps/s, 10 s left",
