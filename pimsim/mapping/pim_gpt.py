@@ -82,7 +82,8 @@ class PimGptMapping:
         """The tasks of one repetition of a block."""
         out = TaskList(self.memory.channels, serial=self.overlap == "none")
         done: dict[int, tuple[int, ...]] = {}  # operator -> tasks whose end is its end
-        late: list[tuple[int, Task]] = []  # V appends and whose they are, held back behind the scores
+        late: list[Task] = []  # V appends, held back behind the scores
+        appended: list[int] = []  # V appends that an attention output waits for
         fused: set[int] = set()
         for index, op in enumerate(block.operators):
             if index in fused:
@@ -96,21 +97,20 @@ class PimGptMapping:
                     done[f] = (last,)
             elif op.kind == "kv_append":
                 done[index], behind = self._append(out, index, op, block, after)
-                late += [(index, task) for task in behind]
+                late += behind
             elif op.kind == "score":
                 done[index] = (self._score(out, index, op, block, after),)
-                for number, task in late:
-                    done[number] += (out.add(task),)
+                appended += [out.add(task) for task in late]
                 late = []
             elif op.kind == "attend":
-                done[index] = self._attend(out, index, op, block, after)
+                done[index] = self._attend(out, index, op, block, tuple(dict.fromkeys((*after, *appended))))
             elif op.kind == "softmax" and not out.serial:
                 done[index] = self._softmax_waves(out, index, op, after)
             elif op.kind == "embed":
                 done[index] = (self._embed(out, index, op, block, after),)
             else:
                 done[index] = (out.add(Task(index, category(op), duration=self._asic_ticks(op), after=after)),)
-        for _, task in late:
+        for task in late:
             out.add(task)
         return out
 

@@ -217,10 +217,13 @@ class _BlockRun:
         self.outcomes[index].value = self.flow.invent(index)
 
     def _finish(self) -> None:
-        """Complete the operators that have no task left and whose operands are there, in order."""
+        """Complete the operators that have no task left and whose operands are there, in order.
+
+        An append hands nothing on but what it writes, K and V apart: a product that came too early reads what was there before.
+        """
         for index in self.outcomes:
             op = self.block.operators[index]
-            ready = all(dep < 0 or dep in self.flow.values for dep in op.deps)
+            ready = all(dep < 0 or dep in self.flow.values or self.block.operators[dep].kind == "kv_append" for dep in op.deps)
             if self.left[index] == 0 and index not in self.flow.values and ready:
                 self._guarded(index, None)
 
