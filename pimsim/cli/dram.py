@@ -29,13 +29,16 @@ def command(part: str, requests: str, overrides: tuple[str, ...], commands: str 
     from pimsim.config import load_dram
     from pimsim.dram import commandlog
     from pimsim.dram.table_file import RowWriter
+    from pimsim.kernels.jit import is_compiled
     from pimsim.sim.memory import compile_memory
     from pimsim.sim.traffic import read_requests, run_requests
     from pimsim.trace.blame import Blame
 
     config = load_dram(part, overrides)
+    if not is_compiled("run"):
+        click.echo("compiling the controller, once for all runs to come: about half a minute", err=True)
     sinks: list[Any] = []
-    done: list[Any] = []
+    done = None
     with ExitStack() as files:
         compiled = compile_memory(config.memory, config.controller, config.pim)
         if commands:
@@ -45,16 +48,12 @@ def command(part: str, requests: str, overrides: tuple[str, ...], commands: str 
         if blame:
             blamed = Blame(compiled, config.memory.channels)
             sinks.append(blamed.add)
+        if completions:
+            done = files.enter_context(RowWriter(completions, ("idx", "accepted", "done"))).write
         traffic = run_requests(
             config, read_requests(config, requests),
             commands=(lambda rows: [sink(rows) for sink in sinks]) if sinks else None,  # type: ignore[arg-type]
-            completions=done.append if completions else None)
-        if completions:
-            import numpy as np
-
-            rows = np.concatenate(done) if done else np.zeros((0, 3), np.int64)
-            writer = files.enter_context(RowWriter(completions, ("idx", "accepted", "done")))
-            writer.write(rows[np.argsort(rows[:, 0], kind="stable")])
+            completions=done)
     summary = traffic.summary()
     if blame:
         summary["blame"] = blamed.finish()

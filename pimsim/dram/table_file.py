@@ -79,13 +79,10 @@ class Rows:
             InputError: a header that does not fit, wrong rows, compressed data that is damaged or ends early.
         """
         order = self._header(columns) if header else list(range(len(columns)))
-        chosen = [columns[i] for i in order]
         absent = [i for i in range(len(columns)) if i not in order]
-        place = np.array([*(order.index(i) if i in order else 0 for i in range(len(columns))), len(order)])
         for block in self.blocks():
-            rows = self._parse(block, chosen, separator)
+            rows = self._parse(block, columns, order, separator)
             if len(rows):
-                rows = rows[:, place]
                 for i in absent:
                     rows[:, i] = columns[i].default
                 yield rows
@@ -138,17 +135,18 @@ class Rows:
         self.line += 1
         return [known.index(name) for name in names]
 
-    def _parse(self, block: bytes, columns: Sequence[Column], separator: str) -> np.ndarray:
-        """The rows of a block, columns in the order of the file; moves on to the line behind it."""
+    def _parse(self, block: bytes, all_columns: Sequence[Column], order: Sequence[int], separator: str) -> np.ndarray:
+        """The rows of a block, whose fields are the columns ``order``; moves on to the line behind it."""
+        columns = [all_columns[i] for i in order]
         words, lengths = _dictionary([w for c in columns for w in c.words])
         kinds = np.array([scan.WORD if c.words else scan.NUMBER for c in columns], np.int64)
-        out = np.empty((block.count(b"\n"), len(columns) + 1), np.int64)
+        out = np.empty((block.count(b"\n"), len(all_columns) + 1), np.int64)
         status = np.zeros(scan.STATUS, np.int64)
         problems: list[Problem] = []
         at = 0
         while at < len(block) and len(problems) < MAX_PROBLEMS:
             text = np.frombuffer(block, np.uint8)[at:]
-            line = scan.parse_rows(text, ord(separator), kinds, words, lengths, self.line, out, status)
+            line = scan.parse_rows(text, ord(separator), kinds, np.array(order, np.int64), words, lengths, self.line, out, status)
             if status[0] == scan.FINE:
                 self.line = line
                 break

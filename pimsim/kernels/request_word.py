@@ -1,8 +1,8 @@
 """What numba does not offer: bit scans of a word, and a vector that is indexed without asking whether the index is negative.
 
-The kernels of the memory controller read and write two int64 vectors at offsets that they compute. For an array, numba
-checks each index for Python's counting from the end, which costs as much as the access itself, and passes seven words an
-array; for a pointer it does neither. A pointer keeps nothing alive: it must not outlive the call that made it.
+Kernels read and write vectors at offsets that they compute. For an array, numba checks each index for Python's counting
+from the end, which costs as much as the access itself, and passes seven words an array; for a pointer it does neither. A
+pointer keeps nothing alive: it must not outlive the call that made it.
 """
 
 from __future__ import annotations
@@ -12,8 +12,6 @@ from typing import Any
 from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
-
-_POINTER = types.CPointer(types.int64)
 
 
 def _scan(name: str) -> Any:
@@ -38,8 +36,18 @@ def _pointer(typing_context: Any, array: Any) -> Any:
         view = cgutils.create_struct_proxy(signature.args[0])(context, builder, value=arguments[0])
         return view.data
 
-    return _POINTER(array), generate
+    return types.CPointer(array.dtype)(array), generate
+
+
+def _offset(typing_context: Any, start: Any, words: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.gep(arguments[0], [arguments[1]])
+
+    return start(start, types.int64), generate
 
 
 pointer: Any = intrinsic(_pointer)
-"""The first element of an int64 array (C order) as a pointer."""
+"""The first element of an array (C order) as a pointer."""
+
+offset: Any = intrinsic(_offset)
+"""The pointer to the element so many behind that of a pointer."""

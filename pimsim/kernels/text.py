@@ -7,6 +7,7 @@ scanned once here; everything about files, headers and messages is in ``pimsim.d
 from __future__ import annotations
 
 from pimsim.kernels.jit import inline, jit
+from pimsim.kernels.request_word import offset, pointer
 
 # Kinds of a field.
 NUMBER, WORD = range(2)
@@ -20,6 +21,7 @@ STATUS = 6
 _NEWLINE, _RETURN, _MINUS, _ZERO, _NINE, _X = 10, 13, 45, 48, 57, 120
 _SPACE, _TAB, _COMMA = 32, 9, 44
 _LIMIT = (1 << 62) // 16
+_PLAIN_DIGITS = 17
 
 
 @inline
@@ -67,13 +69,46 @@ def _word(text, begin, end, words, lengths):
     return -1
 
 
+@inline
+def _plain_row(text, at, end, separator, kinds, columns, fields, words, lengths, out):
+    """Read one row that is as rows nearly always are: decimal numbers and words, one separator between them, a newline behind.
+
+    ``text``, ``kinds``, ``columns`` and ``out`` (the row's values) are pointers. Returns the place behind the row, or -1: it is not such
+    a row, and something may have been written to ``out``.
+    """
+    for field in range(fields):
+        begin = at
+        if kinds[field] == WORD:
+            while at < end and text[at] != separator and text[at] > _SPACE:
+                at += 1
+            value = _word(text, begin, at, words, lengths)
+            if value < 0:
+                return -1
+        else:
+            value = 0
+            while at < end:
+                digit = int(text[at]) - _ZERO
+                if digit < 0 or digit > 9:
+                    break
+                value = value * 10 + digit
+                at += 1
+            if at == begin or at - begin > _PLAIN_DIGITS:
+                return -1
+        out[columns[field]] = value
+        if at >= end or text[at] != (separator if field < fields - 1 else _NEWLINE):
+            return -1
+        at += 1
+    return at
+
+
 @jit
-def parse_rows(text, separator, kinds, words, lengths, line, out, status):
-    """Read the rows of ``text`` (uint8, whole lines) into ``out`` (int64 [rows, fields + 1]; last: the row's line number).
+def parse_rows(text, separator, kinds, columns, words, lengths, line, out, status):
+    """Read the rows of ``text`` (uint8, whole lines) into ``out`` (int64 [rows, columns + 1]; last: the row's line number).
 
     Args:
         separator: byte between fields; a space stands for any run of spaces and tabs.
         kinds: int64 [fields], NUMBER or WORD.
+        columns: int64 [fields], the column of ``out`` that a field goes to.
         words, lengths: uint8 [words, longest] and int64 [words]: the known words.
         line: number of the first line.
         status: int64 [STATUS], filled in; reading stops at the first row that is wrong. Empty lines are skipped.
@@ -84,8 +119,18 @@ def parse_rows(text, separator, kinds, words, lengths, line, out, status):
     at = 0
     rows = 0
     fields = kinds.size
+    width = out.shape[1]
+    characters, values, kind_of, column_of = pointer(text), pointer(out), pointer(kinds), pointer(columns)
     status[0] = FINE
     while at < text.size:
+        row = offset(values, rows * width)
+        plain = _plain_row(characters, at, text.size, separator, kind_of, column_of, fields, words, lengths, row)
+        if plain >= 0:
+            row[width - 1] = line
+            rows += 1
+            line += 1
+            at = plain
+            continue
         end = at
         while end < text.size and text[end] != _NEWLINE:
             end += 1
@@ -105,11 +150,11 @@ def parse_rows(text, separator, kinds, words, lengths, line, out, status):
                     problem = EXTRA
                 elif kinds[field] == WORD:
                     value = _word(text, at, stop, words, lengths)
-                    out[rows, field] = value
+                    out[rows, columns[field]] = value
                     if value < 0:
                         problem = UNKNOWN_WORD
                 else:
-                    out[rows, field], problem = _number(text, at, stop)
+                    out[rows, columns[field]], problem = _number(text, at, stop)
                 if problem != FINE:
                     status[:] = (problem, line, field, at, stop, rows)
                     return line
@@ -122,7 +167,7 @@ def parse_rows(text, separator, kinds, words, lengths, line, out, status):
             if field < fields:
                 status[:] = (MISSING, line, field, end, end, rows)
                 return line
-            out[rows, fields] = line
+            out[rows, width - 1] = line
             rows += 1
         line += 1
         at = behind

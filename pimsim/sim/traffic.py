@@ -20,6 +20,7 @@ from pimsim.dram.controller.plan import Plan, make_plan
 from pimsim.dram.controller.policy import Policy, policy
 from pimsim.dram.energy import Activity, command_energy, energy_j
 from pimsim.dram.request_trace import Requests
+from pimsim.dram.spec import Organization
 from pimsim.kernels import request_layout as at
 from pimsim.sim.memory import compile_memory
 
@@ -29,13 +30,17 @@ NOT_OF_POLICY = frozenset({"policy", "address_mapping"})
 
 @dataclass(frozen=True)
 class Traffic:
-    """What a run of requests left behind: the channels in their last state, and what it took."""
+    """What a run of requests left behind: the channels in their last state, and what it took.
+
+    ``wall_s`` and ``cpu_s`` are of simulating; ``read_s`` is what the requests took to come (to be read from a file).
+    """
 
     config: DramConfig
     plan: Plan
     channels: tuple[Channel, ...]
     wall_s: float
     cpu_s: float
+    read_s: float
 
     def summary(self) -> dict[str, Any]:
         """What ``pimsim dram --json`` prints."""
@@ -75,6 +80,7 @@ class Traffic:
             "host": {
                 "wall_s": self.wall_s,
                 "cpu_s": self.cpu_s,
+                "read_s": self.read_s,
                 "requests_per_s": requests / self.wall_s,
                 "commands_per_s": issued / self.wall_s,
                 "peak_rss_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
@@ -130,7 +136,7 @@ def run_requests(config: DramConfig, requests: Iterable[Requests], *, commands: 
 
     Args:
         commands: called with int64 [n, 7] rows of each channel: tick, channel, command, flat bank, row, column, count.
-        completions: called with int64 [n, 3] rows: number of the request, tick accepted, tick done.
+        completions: called with int64 [n, 3] rows in the order of the requests: number of the request, tick accepted, tick done.
 
     Raises:
         InputError: the part cannot do what the policy asks.
@@ -140,47 +146,84 @@ def run_requests(config: DramConfig, requests: Iterable[Requests], *, commands: 
     spread = _Spread(completions, memory.channels) if completions else None
     channels = tuple(Channel(plan, commands=commands, completions=spread.sink(c) if spread else None, number=c)
                      for c in range(memory.channels))
-    wall, cpu = time.perf_counter(), time.process_time()
-    organization = memory.organization
-    for chunk in requests:
-        rows = np.empty((len(chunk), at.REQUEST_FIELDS), np.int64)
-        rows[:, at.Q_ARRIVAL], rows[:, at.Q_WRITE] = chunk.arrival, chunk.write
-        rows[:, at.Q_BANK] = chunk.flat_bank(organization)
-        rows[:, at.Q_ROW], rows[:, at.Q_COLUMN] = chunk.row, chunk.column
-        for number, channel in enumerate(channels):
-            own = chunk.rows[:, request_trace.CHANNEL] == number
-            if spread:
-                spread.add(number, own)
-            channel.send(rows[own])
-            channel.work()
     for channel in channels:
-        channel.drain()
-    return Traffic(config, plan, channels, time.perf_counter() - wall, time.process_time() - cpu)
+        channel.work()  # nothing yet, but the kernel is compiled or loaded now, and not while the time is taken
+    start, watch = time.perf_counter(), _Watch()
+    for chunk in requests:
+        with watch:
+            rows = _rows_of(chunk, memory.organization)
+            for number, channel in enumerate(channels):
+                if len(channels) > 1:
+                    own = np.flatnonzero(chunk.rows[:, request_trace.CHANNEL] == number)
+                else:
+                    own = np.arange(len(rows) if spread else 0)
+                if spread:
+                    spread.add(number, own, len(rows))
+                channel.send(rows[own] if len(channels) > 1 else rows)
+                channel.work()
+    with watch:
+        for channel in channels:
+            channel.drain()
+    return Traffic(config, plan, channels, watch.wall_s, watch.cpu_s, time.perf_counter() - start - watch.wall_s)
+
+
+def _rows_of(chunk: Requests, organization: Organization) -> np.ndarray:
+    """Requests as a channel takes them."""
+    rows = np.empty((len(chunk), at.REQUEST_FIELDS), np.int64)
+    rows[:, at.Q_ARRIVAL], rows[:, at.Q_WRITE] = chunk.arrival, chunk.write
+    rows[:, at.Q_BANK] = chunk.flat_bank(organization)
+    rows[:, at.Q_ROW], rows[:, at.Q_COLUMN] = chunk.row, chunk.column
+    return rows
+
+
+class _Watch:
+    """Sums the time spent inside ``with``: elapsed, and of this process."""
+
+    def __init__(self) -> None:
+        self.wall_s = self.cpu_s = 0.0
+
+    def __enter__(self) -> None:
+        self._wall, self._cpu = time.perf_counter(), time.process_time()
+
+    def __exit__(self, *exception: object) -> None:
+        self.wall_s += time.perf_counter() - self._wall
+        self.cpu_s += time.process_time() - self._cpu
 
 
 class _Spread:
-    """Turns each channel's numbering of its requests back into that of all."""
+    """Turns each channel's numbering of its requests back into that of all, and puts completions into the order of the requests.
+
+    It keeps what lies behind the oldest request that is not done yet.
+    """
 
     def __init__(self, sink: Sink, channels: int):
         self._sink = sink
-        self._numbers: list[list[np.ndarray]] = [[] for _ in range(channels)]
-        self._seen = 0
+        self._numbers = [np.zeros(0, np.int64) for _ in range(channels)]
+        self._dropped = [0] * channels
+        self._seen = self._handed_on = 0
+        self._early = np.zeros((0, at.COMPLETION_FIELDS), np.int64)
 
-    def add(self, channel: int, own: np.ndarray) -> None:
-        """Note which requests of the next chunk are a channel's (called for every channel in turn)."""
-        self._numbers[channel].append(self._seen + np.flatnonzero(own))
+    def add(self, channel: int, own: np.ndarray, chunk: int) -> None:
+        """Note which requests of the next ``chunk`` are a channel's (called for every channel in turn)."""
+        left = self._numbers[channel]
+        done = int(np.searchsorted(left, self._handed_on))
+        self._dropped[channel] += done
+        self._numbers[channel] = np.concatenate((left[done:], self._seen + own))
         if channel == len(self._numbers) - 1:
-            self._seen += len(own)
+            self._seen += chunk
 
     def sink(self, channel: int) -> Sink:
         """What a channel calls with its completions."""
 
         def hand_on(rows: np.ndarray) -> None:
-            numbers = self._numbers[channel]
-            if len(numbers) > 1:
-                numbers[:] = [np.concatenate(numbers)]
-            rows[:, 0] = numbers[0][rows[:, 0]]
-            self._sink(rows)
+            rows[:, 0] = self._numbers[channel][rows[:, 0] - self._dropped[channel]]
+            rows = np.concatenate((self._early, rows))
+            rows = rows[np.argsort(rows[:, 0])]
+            ready = int((rows[:, 0] == self._handed_on + np.arange(len(rows))).sum())
+            self._early = rows[ready:]
+            if ready:
+                self._handed_on += ready
+                self._sink(rows[:ready])
 
         return hand_on
 
