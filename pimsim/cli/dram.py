@@ -35,7 +35,7 @@ def command(part: str, requests: str, overrides: tuple[str, ...], commands: str 
     from pimsim.trace.blame import Blame
 
     config = load_dram(part, overrides)
-    if not is_compiled("run"):
+    if not is_compiled("serve"):
         click.echo("compiling the controller, once for all runs to come: about half a minute", err=True)
     sinks: list[Any] = []
     done = None

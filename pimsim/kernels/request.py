@@ -144,7 +144,7 @@ def _second(p, s, log, keep, completions, keep_done, tick, bus):
 
 
 @jit
-def run(plan, state, requests, final, until, log, completions):
+def serve(plan, state, requests, final, until, log, completions):
     """Run a channel on a chunk of requests.
 
     Args:

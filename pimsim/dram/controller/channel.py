@@ -15,7 +15,7 @@ from pimsim.dram.controller.plan import Plan
 from pimsim.dram.energy import Activity
 from pimsim.dram.spec import Effect
 from pimsim.kernels import request_layout as at
-from pimsim.kernels.request import run
+from pimsim.kernels.request import serve
 
 ROWS = 1 << 16
 """Rows of commands and completions that are kept before they are handed on."""
@@ -81,7 +81,7 @@ class Channel:
 
     def _run(self, *, final: bool, until: int) -> None:
         while True:
-            taken, status = run(self.plan.vector, self._state, self._pending, final, until, self._log, self._done)
+            taken, status = serve(self.plan.vector, self._state, self._pending, final, until, self._log, self._done)
             self._pending = self._pending[taken:]
             if status != at.FULL:
                 break
