@@ -168,18 +168,30 @@ def compile_part(standard: Standard, organization: Organization, timing: Mapping
         refresh: whether refreshes come due (every ``tREFI``).
 
     Raises:
-        InputError: a timing value is missing.
+        InputError: a timing value is missing, or refreshes come due faster than they can be done.
     """
     values = complete_timing(standard, timing)
-    if refresh and "tREFI" not in values:
-        raise InputError(Problem("refresh needs tREFI", "or controller.refresh: none", key="memory.timing.tREFI"))
-    if refresh and values["tREFI"] <= max((evaluate(c.latency, values) for c in standard.commands
-                                           if c.effect is Effect.REFRESH and c.scope != "bank"), default=0):
-        raise InputError(Problem(f"a refresh takes as long as the {values['tREFI']} clocks between two of them: nothing else could run",
-                                 "a tREFI above tRFCab, or controller.refresh: none", key="memory.timing.tREFI"))
     rules = _rules(standard, values)
+    if refresh:
+        _check_refresh(standard, values, rules)
     return Compiled(standard, organization, values, tick_fs, rules,
                     _table(standard, organization, values, rules, refresh))
+
+
+def _check_refresh(standard: Standard, timing: Mapping[str, int], rules: tuple[Rule, ...]) -> None:
+    """Refuse refreshes without an interval, and such that with their precharge take as long as the interval: they would pile up."""
+    key, allowed = "memory.timing.tREFI", "controller.refresh: none"
+    if "tREFI" not in timing:
+        raise InputError(Problem("refresh needs tREFI", f"or {allowed}", key=key))
+    index = {c.name: i for i, c in enumerate(standard.commands)}
+    refresh, close = index.get(standard.refresh), index.get(standard.precharge_all)
+    if refresh is None:
+        return
+    closing = max([r.value for r in rules if r.before == (close,) and r.after == (refresh,)], default=0)
+    least = evaluate(standard.commands[refresh].latency, timing) + closing // standard.ticks_per_clock
+    if timing["tREFI"] <= least:
+        raise InputError(Problem(f"a refresh and its precharge take {least} of the {timing['tREFI']} clocks between two refreshes: "
+                                 "nothing else could run", f"a tREFI of more than {least} clocks, or {allowed}", key=key))
 
 
 def _table(standard: Standard, org: Organization, timing: Mapping[str, int], rules: tuple[Rule, ...],
