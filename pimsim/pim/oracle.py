@@ -2,7 +2,7 @@
 
 It exists to be compared with the kernels (``pimsim.kernels.program``, ``pimsim.kernels.segment``) and shares none of their code: only
 the constraint rows of a compiled part. A channel is a list of the commands that were issued; for every command that might be
-issued next, all rows are held against all earlier commands. Nothing is counted, repeated, folded or remembered: a run of 64
+issued next, every row is held against the commands before it. Nothing is counted, repeated, folded or remembered: a run of 64
 MACs is 64 commands, and every tick of a channel is charged by itself.
 
 What it does is what the docstrings of ``pimsim.kernels.channel``, ``.program`` and ``.segment`` promise: programs in order, open rows,
@@ -12,10 +12,10 @@ refresh, and causes.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 from pimsim.dram.expression import evaluate
@@ -85,17 +85,19 @@ class OracleChannel:
             for pair in ((b, a) for b in rule.before for a in rule.after if rule.window == 1):
                 self.pairs[pair].append(rule)
         self.windows = [r for r in part.rules if r.window > 1]
-        self.reach = max([r.value for r in part.rules] + [c.cycles for c in self.commands])
         self.interval = part.table.refresh_interval
         self.due = [self.interval] * organization.ranks if self.interval else []
         self.rows = [CLOSED] * organization.banks_per_channel
         self.log: list[Issued] = []
+        self.issued: dict[int, list[tuple[int, int]]] = {}  # (tick, bank) of every command of a kind
         self.ticks: Counter[Cause] = Counter()
         self.counts: Counter[str] = Counter()
         self.opened: list[tuple[int, int]] = []  # (tick, banks open from then on)
         self.own: list[tuple[int, Cause]] = []  # of commands under way: the end of the ticks that are theirs
         self.charged = self.done = self.task = 0
         self.meet = lru_cache(maxsize=None)(self._meet)
+        self.own_ticks = lru_cache(maxsize=None)(self._own_ticks)
+        self.latency = lru_cache(maxsize=None)(self._latency)
 
     # ------------------------------------------------------------------ when may a command issue
 
@@ -114,17 +116,23 @@ class OracleChannel:
         children = self.node_banks[level - 1] // self.node_banks[level]
         return any(a != b and a // children == b // children for a in earlier for b in later)
 
+    def _latest(self, rule: Rule, before: int, code: int, bank: int) -> Iterator[int]:
+        """The ticks of the commands ``before`` that the row speaks of together with ``code``, latest first."""
+        for tick, place in reversed(self.issued.get(before, [])):
+            if self.meet(rule, before, place, code, bank):
+                yield tick
+
     def earliest(self, code: int, bank: int, floor: int = 0) -> int:
         """The first tick, not before ``floor``, at which a command follows the last one, finds its bus free and breaks no row."""
-        tick = floor
-        for e in reversed(self.log):
-            if e.tick + self.reach <= tick:
-                break  # what is so long ago holds nothing back
-            same_bus = not self.part.standard.two_buses or self.commands[e.code].bus == self.commands[code].bus
-            tick = max(tick, e.tick + (self.commands[e.code].cycles if same_bus else 0))
-            for rule in self.pairs[e.code, code]:
-                if self.meet(rule, e.code, e.bank, code, bank):
-                    tick = max(tick, e.tick + rule.value)
+        tick = max([floor, *(e.tick for e in self.log[-1:])])
+        for before, entries in self.issued.items():
+            same_bus = not self.part.standard.two_buses or self.commands[before].bus == self.commands[code].bus
+            if same_bus:
+                tick = max(tick, entries[-1][0] + self.commands[before].cycles)
+            for rule in self.pairs.get((before, code), ()):
+                latest = next(self._latest(rule, before, code, bank), None)
+                if latest is not None:
+                    tick = max(tick, latest + rule.value)
         for rule in self.windows:
             if code in rule.after:
                 tick = max(tick, self._window_opens(rule, code, bank))
@@ -137,20 +145,19 @@ class OracleChannel:
         """The tick from which the window takes the command's activations: all but so many of its places are still taken."""
         place = rule.window - min(self.commands[code].activations, rule.window)
         entries: list[int] = []
-        for e in reversed(self.log):
-            if e.code in rule.before and self.meet(rule, e.code, e.bank, code, bank):
-                entries += [e.tick] * self.commands[e.code].activations
-            if len(entries) > place:
-                return entries[place] + rule.value
-        return 0
+        for before in rule.before:
+            for tick in islice(self._latest(rule, before, code, bank), rule.window):
+                entries += [tick] * self.commands[before].activations
+        entries.sort(reverse=True)
+        return entries[place] + rule.value if place < len(entries) else 0
 
     # ------------------------------------------------------------------ issuing, and where the ticks go
 
-    def own_ticks(self, code: int) -> int:
+    def _own_ticks(self, code: int) -> int:
         """The ticks from its issue on that belong to the command's own cause."""
         command = self.commands[code]
         if command.effect is Effect.REFRESH:
-            return self._latency(code)
+            return self.latency(code)
         if command.effect is Effect.ACTIVATE:
             return max([command.cycles, *self._values(code, COLUMN_EFFECTS)])
         if command.effect is Effect.PRECHARGE:
@@ -197,8 +204,9 @@ class OracleChannel:
         tick = self.earliest(code, bank, floor)
         if cause is not None:
             self.charge(tick, cause)
-            self.done = max(self.done, tick + (0 if command.effect is Effect.REFRESH else self._latency(code)))
+            self.done = max(self.done, tick + (0 if command.effect is Effect.REFRESH else self.latency(code)))
         self.own.append((tick + self.own_ticks(code), command.cause))
+        self.issued.setdefault(code, []).append((tick, bank))
         self.log.append(Issued(tick, self.number, code, bank, row, column, self.task))
         self.counts[command.name] += 1
         for b in self.banks_of(code, bank):
