@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING
 
 import click
@@ -70,15 +72,19 @@ def command(system: str, workload: str | None, overrides: tuple[str, ...], trace
     """
     if steps is not None and not (commands or timeline or blame):
         raise click.UsageError("--steps goes with --commands, --timeline or --blame")
-    with _observer(quiet=as_json) as observer:
+    with _interruptible() as check, _observer(quiet=as_json) as observer:
         from pimsim.api import run
         from pimsim.kernels.jit import is_compiled
 
         if not is_compiled("run_segment"):
             observer.prepare("compiling the simulation kernels, once for this installation (half a minute)")
+
+        def progress(done: int, total: int) -> None:
+            check()
+            observer.progress(done, total)
+
         result = run(system, workload, trace=trace, overrides=overrides, out=out, commands=commands, timeline=timeline, blame=blame,
-                     steps=steps, fast_forward=not no_fast_forward, fold=not no_fold, progress=observer.progress,
-                     notify=observer.say)  # fmt: skip
+                     steps=steps, fast_forward=not no_fast_forward, fold=not no_fold, progress=progress, notify=observer.say)
     if as_json:
         emit_json(result.summary())
         return
@@ -95,6 +101,37 @@ def _print(report: str) -> None:
     text = report.encode(encoding, "replace").decode(encoding)
     for line in text.splitlines():
         click.echo(click.style(line, bold=True) if line[:1].strip() else line)
+
+
+@contextmanager
+def _interruptible() -> Iterator[Callable[[], None]]:
+    """Make sure that Ctrl-C ends what is done inside; yields a check to call now and then.
+
+    A KeyboardInterrupt that comes while LLVM calls numba back is lost, and the compilation may fail for it later.
+    """
+    came = False
+    before = signal.getsignal(signal.SIGINT)
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        nonlocal came
+        came = True
+        raise KeyboardInterrupt
+
+    def check() -> None:
+        if came:
+            raise KeyboardInterrupt
+
+    if before is not signal.default_int_handler:  # whoever runs this has something else in mind
+        yield check
+        return
+    signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield check
+    except Exception:
+        check()
+        raise
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 class _Quiet:

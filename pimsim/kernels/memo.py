@@ -48,8 +48,8 @@ HELD = 4
 # A fact: six numbers that say what it is about, the first being a course plus 1 (0: an empty place), and what is known.
 # A step: (course + 1, program, ticks since the course began, rows from its row, how far the state is charged ahead, how far open
 # banks are counted ahead) -> the course that follows.
-# Likeness: (course + 1, - other course - 1, ticks since the course began, rows between the two, ticks since the other began, 0)
-# -> whether the two states are the same.
+# Likeness: (course + 1, - other course - 1, ticks since the course began, rows between the two, ticks since the other began, and
+# again) -> whether the two states are the same.
 ABOUT = 6
 KNOWN = ABOUT
 FACT = 8
@@ -218,7 +218,8 @@ def rest_same(t, a, b, memo, held_a, held_b, tick):
     """Whether two states whose fronts are the same are the same altogether, seen from ``tick``."""
     both = held_a[COURSE] >= 0 and held_b[COURSE] >= 0
     rows = held_a[ROW] - held_b[ROW]
-    about = (held_a[COURSE] + 1, -held_b[COURSE] - 1, tick - held_a[BEGAN], rows, tick - held_b[BEGAN], 0)
+    since = tick - held_b[BEGAN]
+    about = (held_a[COURSE] + 1, -held_b[COURSE] - 1, tick - held_a[BEGAN], rows, since, since)
     if both:
         if held_a[COURSE] == held_b[COURSE] and held_a[BEGAN] == held_b[BEGAN] and rows == 0:
             return True

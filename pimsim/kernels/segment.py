@@ -276,8 +276,8 @@ def run_segment(t, states, slots, programs, program_begin, tasks, task_programs,
     done = np.zeros((channels, by_channel.shape[1]), np.int64)  # by each slot in this segment
     asic_begin = np.zeros(repeats * count, np.int64)
     asic_end = np.zeros(repeats * count, np.int64)
-    asic_count = 0
-    asic_seen = 0
+    asic_count = np.int64(0)  # typed, so that what takes it is compiled once
+    asic_seen = np.int64(0)
     asic_free = clock
     pim_begin = clock
     remembering = memo.keys.shape[0] > 0 and log.shape[0] == 0

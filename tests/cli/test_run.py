@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -17,7 +18,7 @@ import pytest
 
 from pimsim.cli import main as cli
 from pimsim.cli import run as command
-from pimsim.cli.run import _Lines, _Steps
+from pimsim.cli.run import _interruptible, _Lines, _Steps
 from pimsim.config import load_workload
 from pimsim.errors import SimulationError
 from pimsim.model import tracefile as model
@@ -283,6 +284,26 @@ def test_interrupting_leaves_one_line_and_no_files(tmp_path: Path) -> None:
     out, err = process.communicate(timeout=60)
     assert (process.returncode, out, err.strip()) == (130, "", "interrupted")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_interrupt_that_was_lost_ends_the_run_at_the_next_step() -> None:
+    with pytest.raises(KeyboardInterrupt), _interruptible() as check:
+        with suppress(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        check()
+
+
+def test_an_error_that_an_interrupt_has_caused_is_an_interrupt() -> None:
+    with pytest.raises(KeyboardInterrupt), _interruptible():
+        with suppress(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        raise RuntimeError("no compiled object yet")
+
+
+def test_an_error_by_itself_stays_one() -> None:
+    with pytest.raises(RuntimeError), _interruptible():
+        raise RuntimeError("a bug")
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 # ---------------------------------------------------------------- small parts
