@@ -9,20 +9,20 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pimsim.dram.compile import Compiled, compile_part
-from pimsim.dram.spec import Cause, Effect, Organization
+from pimsim.dram.compile import Compiled
+from pimsim.dram.spec import Cause, Effect
 from pimsim.kernels.channel import LOG_FIELDS
 from pimsim.kernels.packed import counters
 from pimsim.kernels.table import CAUSES
 from pimsim.pim.oracle import Issued, OracleChannel
-from tests.kernels.random_program import (
+
+from .example import op, part_of, soon
+from .random_program import (
     ORGANIZATIONS,
-    PIM_GDDR6,
     KernelChannel,
     Outcome,
     Row,
     describe,
-    instruction,
     loop,
     oracle_outcome,
     parts,
@@ -96,23 +96,6 @@ def _first_impossible(part: Compiled, log: list[Issued]) -> Issued | None:
 
 # ---------------------------------------------------------------------- facts
 
-TIMING = dict(
-    tRCDRD=24, tRCDWR=24, tRCDMAC=24, tRP=24, tCCDS=2, tCCDL=2, tWR=24, tRFCab=910, tREFI=13650, tRFCpb=105, tRREFD=21, tRAS=54,
-    tRC=78, tRRDS=11, tRRDL=11, tFAW=42, tRTP=12, CL=50, CWL=6, tWTRS=9, tWTRL=11, tRTW=50, tPPD=2, CLREG=0, CWLREG=1, CWLGB=1,
-    WPRE=1, BL=2,
-)  # fmt: skip
-"""Clocks of 0.5 ns: hwconfigs/dram/gddr6-pim.yaml."""
-
-
-def part_of(organization: Organization = ORGANIZATIONS[0], *, refresh: bool = False, standard=PIM_GDDR6, **timing: int) -> Compiled:
-    return compile_part(standard, organization, {**TIMING, **timing}, 500_000, refresh=refresh)
-
-
-def soon(organization: Organization = ORGANIZATIONS[0], *, standard=PIM_GDDR6, **timing: int) -> Compiled:
-    """A part whose refreshes take 60 clocks and come due every 100."""
-    return part_of(organization, refresh=True, standard=standard, **{"tREFI": 100, "tRFCab": 60, **timing})
-
-
 def ran(part: Compiled, *program: Row, postpone: int = 0, fast: bool = False) -> Outcome:
     channel = KernelChannel(part, postpone=postpone, fast=fast)
     channel.run(program)
@@ -122,10 +105,6 @@ def ran(part: Compiled, *program: Row, postpone: int = 0, fast: bool = False) ->
 def listed(part: Compiled, outcome: Outcome) -> list[tuple[int, str, int]]:
     """(tick, command, bank) of every command."""
     return [(e.tick, part.command_names[e.code], e.bank) for e in outcome.log]
-
-
-def op(part: Compiled, name: str, bank: int = 0, row: int = 0, column: int = 0, count: int = 1, *, boundary: bool = False) -> Row:
-    return instruction(part.command(name), bank, row, column, count, boundary=boundary)
 
 
 def test_a_column_command_opens_the_row_it_names() -> None:

@@ -18,8 +18,9 @@ from pimsim.kernels.packed import counters
 from pimsim.kernels.segment import AFTER_END, ASIC, BEFORE, PIM, STREAMING, TASK_FIELDS, run_segment
 from pimsim.kernels.table import CAUSES
 from pimsim.pim.oracle import OracleChannel, OraclePackage, OracleTask
-from tests.kernels.random_program import ORGANIZATIONS, Row, describe, expand, loop, oracle_counters, parts, programs
-from tests.kernels.test_program import op, part_of, soon
+
+from .example import op, part_of, soon
+from .random_program import ORGANIZATIONS, Row, describe, expand, loop, oracle_counters, parts, programs
 
 PROFILE = settings(max_examples=220, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
 
