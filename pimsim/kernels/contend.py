@@ -5,7 +5,7 @@ kind of work keeps a tick before which it has nothing to do; whatever is issued 
 visits every tick would do is in ``pimsim.dram.controller.contend_oracle``; both must agree command for command.
 
 Within a tick: requests that have arrived are accepted, then one command is issued (of a due refresh, else of PIM or memory, as the
-arbiter says), then one request moves into the queue of its bank.
+arbiter says), then one transaction or request moves into the queue of PIM or of its bank.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def _enter_refresh(s, tick):
 
 
 @inner
-def _step(p, s, tr, served, offered, groups, log, keep_log, done, keep_done, tick):
+def _step(p, s, tr, served, groups, log, keep_log, done, keep_done, tick):
     """Issue at most one command at a tick. Returns (transactions served, whether one was issued)."""
     refreshing = tick >= s[REFRESH_DUE]
     if refreshing:
@@ -74,7 +74,7 @@ def _step(p, s, tr, served, offered, groups, log, keep_log, done, keep_done, tic
             return served, True
     command, bank = -1, 0
     if s[NEXT_PIM] <= tick:
-        command, bank, s[NEXT_PIM] = pim.look(p, s, tr, served, offered, tick)
+        command, bank, s[NEXT_PIM] = pim.look(p, s, tr, served, tick)
         s[NEXT_MEMORY] = min(s[NEXT_MEMORY], tick)
     if command >= 0 and p[P_ARBITER] == PIM_FIRST:
         served = pim.execute(p, s, tr, served, groups, log, keep_log, done, keep_done, command, bank, tick)
@@ -139,7 +139,7 @@ def run(plan, state, requests, transactions, groups, until, stop, log, completio
             accept(p, s, q, taken * REQUEST_FIELDS, clock, g, done, keep_done)
             taken += 1
         if clock > 0:
-            served, issued = _step(p, s, tr, served, members, g, commands, keep_log, done, keep_done, clock)
+            served, issued = _step(p, s, tr, served, g, commands, keep_log, done, keep_done, clock)
             if issued:
                 look_again(s, clock + 1)
                 s[NEXT_REFRESH] = 0

@@ -50,7 +50,8 @@ UNTIL, DRAINED, FULL, GROUP = range(4)
     NEXT_MEMORY,  # no command of memory traffic can go before this tick ...
     NEXT_PIM,  # ... nor can anything happen to the head of the PIM queue ...
     NEXT_REFRESH,  # ... nor a command of a refresh
-    NEXT_MOVE,  # no request can move into its bank's queue before this tick
+    NEXT_MOVE,  # nothing can move into the queue of a bank or of PIM before this tick
+    PIM_QUEUED,  # transactions in PIM's queue
     TURN,  # bank whose queue was served last
     REFRESH_DUE,
     REFRESH_RANK,
@@ -83,11 +84,11 @@ UNTIL, DRAINED, FULL, GROUP = range(4)
     COMPLETED,
     FINISHED,  # a group has finished
     FORWARDED,  # reads answered by a waiting write
-) = range(38)
+) = range(39)
 
 VIEW = 6
-PIM_VIEW, MEMORY_VIEW = np.int64(38), np.int64(38 + VIEW)
-SCALARS = 38 + 2 * VIEW
+PIM_VIEW, MEMORY_VIEW = np.int64(39), np.int64(39 + VIEW)
+SCALARS = 39 + 2 * VIEW
 
 # A view: every tick before V_CHARGED is charged to a cause; the ticks up to V_OWN belong to V_CAUSE, those behind them up to V_REST to
 # V_REST_CAUSE. V_COUNTERS says where its counters are.
@@ -117,6 +118,7 @@ V_CHARGED, V_OWN, V_CAUSE, V_REST, V_REST_CAUSE, V_COUNTERS = range(VIEW)
     P_READ_QUEUE,
     P_WRITE_QUEUE,
     P_BANK_QUEUE,
+    P_PIM_QUEUE,
     P_DRAIN_ABOVE,
     P_CAP,
     P_HEADER_SLACK,
@@ -150,7 +152,7 @@ V_CHARGED, V_OWN, V_CAUSE, V_REST, V_REST_CAUSE, V_COUNTERS = range(VIEW)
     P_INTERNAL_LOG,  # commands of the sequencer are logged
     P_COLUMNS,
     P_TO_REFRESHED,  # tRFC
-) = range(55)
+) = range(56)
 P_NODES = 56
 """Five look-up tables, one a level: from a bank to where the ready times of its node begin in the state."""
 P_COMMANDS = 64

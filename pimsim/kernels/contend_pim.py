@@ -79,6 +79,7 @@ from pimsim.kernels.contend_layout import (
     P_TO_REFRESHED,
     P_TREE,
     P_WINDOW,
+    PIM_QUEUED,
     PIM_VIEW,
     QUEUED,
     READ_HEAD,
@@ -169,7 +170,7 @@ def span(p, computes):
 
 
 @inner
-def look(p, s, tr, served, offered, tick):
+def look(p, s, tr, served, tick):
     """What the head of the PIM queue does next.
 
     Returns:
@@ -179,12 +180,10 @@ def look(p, s, tr, served, offered, tick):
     s[LIVE] = 0
     s[HOLD] = -1
     s[WAITING] = 0
-    if served == offered:
-        return -1, 0, FOREVER
+    if s[PIM_QUEUED] == 0:
+        return -1, 0, FOREVER  # until something moves there
     at = served * TRANSACTION_FIELDS
     arrival = tr[at + T_ARRIVAL]
-    if arrival >= tick:
-        return -1, 0, arrival + 1
     s[WAITING] = 1
     charge_wait(s, PIM_VIEW, min(arrival + 1, tick), IDLE_CAUSE)
     if s[SKIP] or not _turn_has_come(p, s, arrival):
@@ -289,6 +288,7 @@ def execute(p, s, tr, served, groups, log, keep_log, done, keep_done, command, b
     if command == p[P_HEADER]:
         charge(s, PIM_VIEW, tick, unhindered, MODE_CAUSE, ONE, MODE_CAUSE)
         s[RESERVED] = row
+        s[PIM_QUEUED] -= 1
         return served + 1
     if command == p[P_COMPOSITE]:
         return _composite(p, s, tr, served, groups, log, keep_log, done, keep_done, unhindered, tick)
@@ -339,6 +339,7 @@ def _finish(p, s, tr, served, groups, done, keep_done, answer):
     at = served * TRANSACTION_FIELDS
     complete(s, groups, done, keep_done, s[ANSWERED], 2, tr[at + T_GROUP], tr[at + T_ARRIVAL], answer)
     s[ANSWERED] += 1
+    s[PIM_QUEUED] -= 1
     if tr[at + T_KIND] == COMPUTE and tr[at + T_LAST]:
         s[UNIT] = 0
         if p[P_RESERVE_WORK]:

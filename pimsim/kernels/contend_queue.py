@@ -37,12 +37,15 @@ from pimsim.kernels.contend_layout import (
     MEMORY_VIEW,
     NEXT_MEMORY,
     NEXT_MOVE,
+    NEXT_PIM,
     P_ARBITER,
     P_BANK_QUEUE,
     P_DRAIN_ABOVE,
     P_DUAL,
+    P_PIM_QUEUE,
     P_READ_QUEUE,
     P_WRITE_QUEUE,
+    PIM_QUEUED,
     Q_ARRIVAL,
     Q_BANK,
     Q_COLUMN,
@@ -143,30 +146,44 @@ def _unlink(s, head, tail, entry):
 
 
 @inner
-def _may_enter(p, s, first, transactions, served, offered, tick):
+def _may_enter(p, s, first, transactions, served):
     """With one row buffer: whether memory requests may begin at all; with two they always may."""
     if p[P_DUAL]:
         return True
     if s[UNIT]:
         return False
-    if served == offered or p[P_ARBITER] == MEMORY_FIRST:
+    if s[PIM_QUEUED] == 0 or p[P_ARBITER] == MEMORY_FIRST:
         return True
     arrival = transactions[served * TRANSACTION_FIELDS + T_ARRIVAL]
-    if arrival > tick:
-        return True
     return p[P_ARBITER] == AGE and first >= 0 and s[first + E_ARRIVAL] < arrival
 
 
 @inner
 def move(p, s, transactions, served, offered, tick):
-    """At the end of a tick, move one request into its bank's queue; says when to try again."""
+    """At the end of a tick, move one transaction or request into PIM's or its bank's queue; says when to try again."""
+    following = served + s[PIM_QUEUED]
+    arrival = FOREVER
+    if following < offered and s[PIM_QUEUED] < p[P_PIM_QUEUE]:
+        arrival = transactions[following * TRANSACTION_FIELDS + T_ARRIVAL]
+        if arrival <= tick:
+            s[PIM_QUEUED] += 1
+            s[NEXT_PIM] = min(s[NEXT_PIM], tick + 1)
+            s[NEXT_MOVE] = tick + 1
+            return
+    _move_request(p, s, transactions, served, tick)
+    s[NEXT_MOVE] = min(s[NEXT_MOVE], arrival)
+
+
+@inner
+def _move_request(p, s, transactions, served, tick):
+    """Move one request into its bank's queue."""
     if s[DRAIN] == 0 and s[WRITES] > 0 and (
         s[WRITES] >= p[P_WRITE_QUEUE] or (s[QUEUED] == 0 and (s[WRITES] > p[P_DRAIN_ABOVE] or s[READS] == 0))
     ):
         s[DRAIN] = s[WRITES]
     write = 1 if s[DRAIN] > 0 else 0
     entry = s[READ_HEAD + 2 * write]
-    if not _may_enter(p, s, entry, transactions, served, offered, tick):
+    if not _may_enter(p, s, entry, transactions, served):
         entry = -1
     entry = _movable(p, s, entry)
     if write and entry >= 0 and _follows_read(p, s, entry):

@@ -109,9 +109,6 @@ FIRST_ROW = 100
 FIRST_READ_ROW = 2000
 """First row of the reads beside them, as in the reference runs."""
 
-READ_DELAY = 3
-"""Ticks after which the first of the reads arrives, as in the reference runs."""
-
 
 @dataclass(frozen=True, slots=True)
 class Gemv:
@@ -164,7 +161,7 @@ class Gemv:
         """The reads of one channel, int64 [n, 5]: arrival, 0, flat bank, row, column."""
         i = np.arange(self.reads, dtype=np.int64)
         place = i // columns
-        return np.stack([i + READ_DELAY, 0 * i, place % banks, FIRST_READ_ROW + place // banks, i % columns], axis=1)
+        return np.stack([i, 0 * i, place % banks, FIRST_READ_ROW + place // banks, i % columns], axis=1)
 
 
 @dataclass(frozen=True)

@@ -81,7 +81,6 @@ class Oracle:
         self.skip = False
         self.fill_until, self.fill_bank = -FAR, -1
         self.reserved: int | None = None
-        self.working = False  # between an accepted header and the last composite of its row
         self.unit = False  # one row buffer: PIM has begun a piece of work that memory may not interrupt
         self.computed = 0  # COMPs of the head already issued (one row buffer)
         self.first_compute = -FAR
@@ -105,11 +104,12 @@ class Oracle:
         number = self.compiled.command(command)
         access = self.dual and self.spec[command].effect in (Effect.READ, Effect.WRITE)
         for r in self.compiled.rules:
+            if access and r.window == 1 and self.names[r.after[0]] == "READRES" and number in r.before:
+                # a READRES that the sequencer will issue: the access must be far enough ahead of it
+                coming = [u for u in self.history(r.level, bank, "READRES") if u > tick]
+                if any(tick + r.value > u for u in coming):
+                    return False
             if number not in r.after:
-                if access and r.window == 1 and self.names[r.after[0]] == "READRES" and number in r.before:
-                    # a result read that the sequencer will issue: the access must be far enough ahead of it
-                    if any(u > tick and tick + r.value > u for u in self.history(r.level, bank, "READRES")):
-                        return False
                 continue
             befores = [self.names[b] for b in r.before]
             if r.window > 1:
@@ -121,10 +121,10 @@ class Oracle:
             elif r.sibling:
                 parent = self.level_banks[r.level - 1]
                 first = bank // parent * parent
-                for other in range(first, first + parent, self.level_banks[r.level]):
-                    if self.node(r.level, other) != self.node(r.level, bank):
-                        if any(tick < u + r.value for b in befores for u in self.history(r.level, other, b)):
-                            return False
+                others = [o for o in range(first, first + parent, self.level_banks[r.level])
+                          if self.node(r.level, o) != self.node(r.level, bank)]
+                if any(tick < u + r.value for o in others for b in befores for u in self.history(r.level, o, b)):
+                    return False
             else:
                 for b in befores:
                     for u in self.history(r.level, bank, b):
@@ -153,12 +153,16 @@ class Oracle:
     def run(self, requests: list[Request], transactions: list[Transaction], until: int) -> None:
         """Simulate the ticks 0 to ``until``."""
         self.arriving = deque(requests)
-        self.pim = deque(transactions)
+        self.coming = deque(transactions)
+        self.pim: deque[Transaction] = deque()
         for tick in range(until + 1):
             self.accept(tick)
             if tick > 0:
                 self.step(tick)
-            self.schedule(tick)
+            if self.coming and self.coming[0].arrival <= tick and len(self.pim) < self.policy.pim_queue:
+                self.pim.append(self.coming.popleft())
+            else:
+                self.schedule()
 
     def accept(self, tick: int) -> None:
         while self.arriving and self.arriving[0].arrival <= tick:
@@ -177,14 +181,11 @@ class Oracle:
             else:
                 self.reads.append(r)
 
-    def head(self, tick: int) -> Transaction | None:
-        return self.pim[0] if self.pim and self.pim[0].arrival < tick else None
-
     def step(self, tick: int) -> None:
         refreshing = tick >= self.due
         if refreshing and self.refresh(tick):
             return
-        head = self.head(tick)
+        head = self.pim[0] if self.pim else None
         choice = None
         serving = head is not None and not refreshing and not self.skip and self.may_serve(head)
         if serving:
@@ -202,9 +203,9 @@ class Oracle:
             self.hold = False
         self.head_now = head if serving else None
         normal = None
-        if not (serving and self.policy.arbiter != "memory-first" and choice is None and self.slack < self.policy.idle_slack):
-            if choice is None or self.policy.arbiter != "pim-first":
-                normal = self.normal_command(tick, tick if refreshing else None, serving)
+        scarce = self.slack < self.policy.idle_slack and self.policy.arbiter != "memory-first"
+        if choice is None and not (serving and scarce) or choice is not None and self.policy.arbiter != "pim-first":
+            normal = self.normal_command(tick, refreshing, serving)
         if choice is not None and normal is not None:
             assert head is not None
             if self.policy.arbiter == "memory-first" or (self.policy.arbiter == "age" and normal[3].arrival < head.arrival):
@@ -332,7 +333,7 @@ class Oracle:
             self.finish(head, tick + self.fill_ticks)
             self.unit = False
         elif command == "P_HEADER":
-            self.reserved, self.working = head.row, True
+            self.reserved = head.row
             self.pim.popleft()
         elif command == "COMP":
             if self.computed == 0:
@@ -352,21 +353,17 @@ class Oracle:
         self.answered[head.number] = answer
         self.pim.popleft()
         if head.kind == COMPUTE and head.last:
-            self.working = self.unit = False
+            self.unit = False
             if self.policy.reserve == "work":
                 self.reserved = None
 
     # ------------------------------------------------------------------ memory requests
 
-    def held(self, b: int, row: int) -> bool:
-        """Whether accesses to a row wait for PIM."""
-        return self.reserved == row
-
-    def normal_command(self, tick: int, refreshing: int | None, serving: bool) -> tuple[str, int, int, Request] | None:
+    def normal_command(self, tick: int, refreshing: bool, serving: bool) -> tuple[str, int, int, Request] | None:
         """The first bank queue, in turn, with a command that is ready: (command, bank, place in the queue, request)."""
         for step in range(1, self.banks + 1):
             b = (self.turn + step) % self.banks
-            if refreshing is not None and b // self.rank_banks == self.refresh_rank:
+            if refreshing and b // self.rank_banks == self.refresh_rank:
                 continue
             if b == self.fill_bank and tick < self.fill_until:
                 continue
@@ -379,7 +376,7 @@ class Oracle:
     def required(self, b: int, place: int, r: Request, serving: bool) -> str:
         """The command that a waiting request needs and may have."""
         slack = self.slack if serving and self.policy.arbiter != "memory-first" else FAR
-        if self.held(b, r.row):
+        if r.row == self.reserved:
             return ""
         if self.dual and self.row[1][b] == r.row:
             return "PIM_PRECHARGE" if place == 0 and slack > self.policy.precharge_slack else ""
@@ -418,7 +415,7 @@ class Oracle:
         else:
             self.row[int(command == "PIM_PRECHARGE")][b] = None
 
-    def schedule(self, tick: int) -> None:
+    def schedule(self) -> None:
         """Move one request into its bank's queue."""
         if self.draining == 0 and (
             len(self.writes) >= self.policy.write_queue
@@ -426,7 +423,7 @@ class Oracle:
         ):
             self.draining = len(self.writes)
         waiting = self.writes if self.draining else self.reads
-        if not self.dual and not self.may_enter(waiting, tick):
+        if not self.dual and not self.may_enter(waiting):
             return
         chosen = self.movable(waiting)
         if chosen is not None and chosen.write and any(
@@ -445,9 +442,9 @@ class Oracle:
         """The first request whose bank's queue has room."""
         return next((r for r in waiting if len(self.queues[r.bank]) < self.policy.bank_queue), None)
 
-    def may_enter(self, waiting: list[Request], tick: int) -> bool:
+    def may_enter(self, waiting: list[Request]) -> bool:
         """One row buffer: whether memory requests may begin."""
-        head = self.head(tick + 1)
+        head = self.pim[0] if self.pim else None
         if self.unit or head is None or self.policy.arbiter == "memory-first":
             return not self.unit
         return self.policy.arbiter == "age" and bool(waiting) and waiting[0].arrival < head.arrival

@@ -24,8 +24,9 @@ class ContendPolicy:
         arbiter: whose command goes when both are ready: PIM's, memory's, or that of the work that arrived first. With one row buffer
             the same decides who may begin when the other has finished: a PIM row, or what waits for memory.
         refresh: ``all-bank``: each rank every tREFI, the ranks evenly staggered; ``none``.
-        read_queue, write_queue: requests accepted and not yet in a bank's queue; one a tick moves there.
-        bank_queue: requests in the queue of a bank.
+        read_queue, write_queue: requests accepted and not yet in a bank's queue.
+        bank_queue, pim_queue: requests in the queue of a bank, and transactions in that of PIM. One request or transaction a tick moves
+            there, PIM's first. (Two is what reads beside PIM in that simulator's logs show, whatever its configuration says.)
         drain_above: with more waiting writes than this and all bank queues empty, or with a full write queue, those writes are served.
         row_hit_cap: column accesses after which waiting hits keep a row open no more.
         header_slack: an announced row is begun only with so many ticks to spare before the next refresh; otherwise PIM waits for it.
@@ -44,6 +45,7 @@ class ContendPolicy:
     read_queue: int = 32
     write_queue: int = 32
     bank_queue: int = 128
+    pim_queue: int = 2
     drain_above: int = 8
     row_hit_cap: int = 4
     header_slack: int = 2
@@ -68,7 +70,7 @@ def _problems(p: ContendPolicy) -> Iterator[Problem]:
     hints = get_type_hints(ContendPolicy)
     for name in (f.name for f in fields(ContendPolicy)):
         value, choices = getattr(p, name), get_args(hints[name])
-        least = 1 if name in ("read_queue", "write_queue", "bank_queue", "row_hit_cap") else 0
+        least = 1 if name in ("read_queue", "write_queue", "bank_queue", "pim_queue", "row_hit_cap") else 0
         if choices and value not in choices:
             yield Problem(f"unknown '{value}'", ", ".join(choices), key=f"controller.{name}")
         elif not choices and value < least:
