@@ -118,8 +118,7 @@ def run(plan, state, requests, transactions, groups, until, stop, log, completio
     taken = served = np.int64(0)
     clock = s[CLOCK]
     look_again(s, max(clock, 1))
-    s[NEXT_MOVE] = min(s[NEXT_MOVE], clock)
-    s[FINISHED] = 0
+    s[NEXT_MOVE] = clock
     while True:
         if clock > until:
             clock = until + 1
@@ -157,4 +156,7 @@ def run(plan, state, requests, transactions, groups, until, stop, log, completio
             status = GROUP
             break
     s[CLOCK] = clock
+    s[FINISHED] = 0
+    look_again(s, clock)
+    s[NEXT_MOVE] = clock
     return taken, served, status
