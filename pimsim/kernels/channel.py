@@ -303,8 +303,8 @@ def refresh_rank(t, s, log, rank, floor, cause):
 
 
 @inner
-def refresh_due(t, s, log, tick, postpone):
-    """Refresh every rank whose refresh was due (plus ``postpone`` ticks) at or before ``tick``. Returns whether any was.
+def refresh_due(t, s, log, tick, floor, postpone):
+    """Refresh every rank that was due (plus ``postpone`` ticks) at or before ``tick``, not before ``floor``. Returns whether any was.
 
     What follows depends on when the refresh was due only through this decision, so the bounds within which the decision would
     have been the same are kept (for a channel of one rank; ``pimsim.kernels.memo``).
@@ -313,7 +313,7 @@ def refresh_due(t, s, log, tick, postpone):
     for rank in range(t[H_RANKS]):
         while s[t[H_AT_DUE] + rank] + postpone <= tick:
             s[DUE_MOST] = min(s[DUE_MOST], tick - postpone - s[REFRESHES] * t[H_INTERVAL])
-            refresh_rank(t, s, log, rank, s[LAST], REFRESH_CAUSE)
+            refresh_rank(t, s, log, rank, floor, REFRESH_CAUSE)
             s[REFRESHES] += 1
             any_done = True
     not_due(t, s, tick, postpone)
@@ -361,7 +361,7 @@ def prepare(t, s, log, code, bank, row, boundary, floor, postpone):
     if needed and (boundary or (missing and banks >= t[H_BANKS_PER_RANK])):
         follows = t[record + C_CLOSER] if wrong else t[record + C_OPENER] if missing else code
         decided = max(floor, earliest(t, s, follows, first))
-        if refresh_due(t, s, log, decided, postpone):
+        if refresh_due(t, s, log, decided, floor, postpone):
             wrong, missing, needed = _row_state(t, s, record, first, row)
     if missing:
         open_row(t, s, log, t[record + C_OPENER], t[record + C_CLOSER], first, banks, row, floor, wrong)

@@ -40,7 +40,7 @@ class Instruction(NamedTuple):
     row: int
     column: int
     times: int
-    bind: int
+    unused: int
     flags: int
     length: int
 
@@ -230,10 +230,10 @@ class OracleChannel:
                 self.issue(Step(self.part.command(name), banks[0], CLOSED), -1, floor, cause)
         self.due[rank] += self.interval
 
-    def _refresh_due(self, tick: int) -> None:
+    def _refresh_due(self, tick: int, floor: int) -> None:
         for rank in range(len(self.due)):
             while self.due[rank] + self.postpone <= tick:
-                self._refresh(rank, 0, Cause.REFRESH)
+                self._refresh(rank, floor, Cause.REFRESH)
 
     def _refresh_start(self, rank: int) -> int:
         """The tick at which a refresh of the rank could begin, once it is due."""
@@ -280,7 +280,7 @@ class OracleChannel:
         opens = any(self.commands[s.code].effect is Effect.ACTIVATE for s in steps)
         everywhere = opens and len(self.banks_of(at.op, at.bank)) >= self.node_banks[RANK]
         if steps and (at.flags & BOUNDARY or everywhere):
-            self._refresh_due(self.earliest(steps[0].code, steps[0].bank, floor))
+            self._refresh_due(self.earliest(steps[0].code, steps[0].bank, floor), floor)
             steps = self._steps(at.op, at.bank, row)
         if command.effect in (Effect.ACTIVATE, Effect.PRECHARGE):
             for step in steps:

@@ -24,7 +24,7 @@ from pimsim.pim.oracle import Issued, OracleChannel
 from pimsim.pim.pim_gpt import PIM_GPT
 
 PIM_GDDR6 = PIM_GPT.on(GDDR6)
-ORGANIZATIONS = (Organization(rows=64), Organization(ranks=2, rows=64))
+ORGANIZATIONS = (Organization(rows=64), Organization(ranks=2, rows=64), Organization(sids=2, bankgroups=2, rows=64))
 ROWS, COLUMNS = 4, 64
 MAX_COMMANDS = 240
 
@@ -43,7 +43,7 @@ _RANGES = {
 
 
 def varied(*, all_bank_act: bool = True, two_buses: bool = False, over_open: bool = False, half_clocks: bool = False,
-           siblings: bool = False) -> Standard:
+           siblings: bool = False, all_levels: bool = False) -> Standard:
     """PIM-GPT on GDDR6, or a relative of it."""
     standard = PIM_GDDR6
     commands, constraints = standard.commands, standard.constraints
@@ -54,13 +54,15 @@ def varied(*, all_bank_act: bool = True, two_buses: bool = False, over_open: boo
     if siblings:
         constraints += (rule("rank", "RD RDA MAC16", "WR WRGB MAC16", "tRTW", sibling=True),
                         rule("bankgroup", "WR", "RD ACT", "CWL", sibling=True))
+    if all_levels:
+        constraints += (rule("channel", "RD", "WR MAC16", "tRTW + 3"), rule("sid", "RD WR", "RD WR ACT", "tCCDL + 2"))
     return replace(standard, commands=commands, constraints=constraints, two_buses=two_buses, activate_over_open=over_open)
 
 
 @st.composite
 def parts(draw: st.DrawFn) -> Compiled:
     """A compiled part of random organisation, timing and rules; in half of them refreshes come due."""
-    flags = {n: draw(st.booleans()) for n in ("all_bank_act", "two_buses", "over_open", "half_clocks", "siblings")}
+    flags = {n: draw(st.booleans()) for n in ("all_bank_act", "two_buses", "over_open", "half_clocks", "siblings", "all_levels")}
     if draw(st.booleans()):
         flags = {}
     timing = {name: draw(st.integers(low, high)) for name, (low, high) in _RANGES.items()}

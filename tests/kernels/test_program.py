@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
@@ -10,15 +10,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pimsim.dram.compile import Compiled
-from pimsim.dram.spec import Cause, Effect
+from pimsim.dram.spec import LEVELS, Cause, Effect, Organization, rule
 from pimsim.kernels.channel import LOG_FIELDS
 from pimsim.kernels.packed import counters
 from pimsim.kernels.table import CAUSES
+from pimsim.kernels.timing import earliest
 from pimsim.pim.oracle import Issued, OracleChannel
 
-from .example import op, part_of, soon
+from .example import TIMING, op, part_of, soon
 from .random_program import (
     ORGANIZATIONS,
+    PIM_GDDR6,
     KernelChannel,
     Outcome,
     Row,
@@ -182,6 +184,19 @@ def test_commands_on_two_buses_stay_in_order() -> None:
     part = part_of(standard=varied(two_buses=True))
     outcome = ran(part, op(part, "RD", bank=0), op(part, "ACT", bank=5))
     assert listed(part, outcome) == [(0, "ACT", 0), (24, "RD", 0), (24, "ACT", 5)]
+
+
+@pytest.mark.parametrize("level", range(len(LEVELS)))
+def test_a_rule_holds_within_a_node_of_its_level_and_not_beyond(level: int) -> None:
+    organization = Organization(ranks=2, sids=2, bankgroups=2, banks=2, rows=64)
+    rules = tuple(rule(scope, "RD", "WR", 70 + 10 * n) for n, scope in enumerate(LEVELS) if n >= level)
+    part = part_of(organization, standard=replace(PIM_GDDR6, constraints=PIM_GDDR6.constraints + rules))
+    channel = KernelChannel(part)
+    channel.run([op(part, "RD")])
+    banks = organization.banks_per_channel // organization.nodes(level)
+    ready = [earliest(part.packed, channel.state, part.command("WR"), bank) - 24 for bank in (banks - 1, banks % 16)]
+    assert ready[0] == 70 + 10 * level
+    assert level == 0 or ready[1] <= TIMING["tRTW"]
 
 
 # ---------------------------------------------------------------------- refresh

@@ -269,6 +269,13 @@ def test_banks_closed_by_a_hidden_refresh_are_active_no_longer() -> None:
     assert kernel.by_channel[0, -1] == 100
 
 
+def test_a_refresh_that_a_task_meets_does_not_begin_before_the_task() -> None:
+    part = soon(CL=150)
+    read, fill = [op(part, "RD")], [op(part, "WRGB", boundary=True)]  # the buffer waits for the data bus until 24 + CL + 5
+    kernel = both(part, 1, [OracleTask((read,)), OracleTask(duration=84), OracleTask((fill,), after=(1,))])
+    assert commands(kernel)[2:] == [(84, "PREab"), (108, "REFab"), (179, "WRGB")]
+
+
 def test_hidden_refreshes_of_two_ranks_come_in_order_of_time() -> None:
     part = soon(ORGANIZATIONS[1])
     kernel = KernelPackage(part, 1)
