@@ -46,6 +46,7 @@ from pimsim.kernels.contend_layout import (
     WRITES,
 )
 from pimsim.kernels.contend_queue import accept, has_room, move, request_at
+from pimsim.kernels.contend_refresh import refresh
 from pimsim.kernels.jit import inline, inner, jit
 from pimsim.kernels.request_word import pointer
 
@@ -70,7 +71,7 @@ def _step(p, s, tr, served, groups, log, keep_log, done, keep_done, tick):
     refreshing = tick >= s[REFRESH_DUE]
     if refreshing:
         _enter_refresh(s, tick)
-        if s[NEXT_REFRESH] <= tick and pim.refresh(p, s, log, keep_log, tick):
+        if s[NEXT_REFRESH] <= tick and refresh(p, s, log, keep_log, tick):
             return served, True
     command, bank = -1, 0
     if s[NEXT_PIM] <= tick:
@@ -93,6 +94,20 @@ def _step(p, s, tr, served, groups, log, keep_log, done, keep_done, tick):
         served = pim.execute(p, s, tr, served, groups, log, keep_log, done, keep_done, command, bank, tick)
         return served, True
     return served, False
+
+
+@inner
+def _accept_all(p, s, requests, taken, offered, tick, groups, done, keep_done):
+    """Accept what has arrived, as far as there is room. Returns (requests taken, arrival of the next, if there is room for it)."""
+    while taken < offered:
+        arrival, write = request_at(requests, taken)
+        if arrival > tick:
+            return taken, arrival
+        if not has_room(p, s, write):
+            break
+        accept(p, s, requests, taken * REQUEST_FIELDS, tick, groups, done, keep_done)
+        taken += 1
+    return taken, FOREVER
 
 
 @jit
@@ -127,16 +142,7 @@ def run(plan, state, requests, transactions, groups, until, stop, log, completio
         if (keep_log and s[LOGGED] + MARGIN > log.shape[0]) or (keep_done and s[COMPLETED] + MARGIN > completions.shape[0]):
             status = FULL
             break
-        arrival = FOREVER
-        while taken < offered:
-            arrival, write = request_at(q, taken)
-            if arrival > clock:
-                break
-            arrival = FOREVER
-            if not has_room(p, s, write):
-                break
-            accept(p, s, q, taken * REQUEST_FIELDS, clock, g, done, keep_done)
-            taken += 1
+        taken, arrival = _accept_all(p, s, q, taken, offered, clock, g, done, keep_done)
         if clock > 0:
             served, issued = _step(p, s, tr, served, g, commands, keep_log, done, keep_done, clock)
             if issued:
@@ -149,8 +155,8 @@ def run(plan, state, requests, transactions, groups, until, stop, log, completio
             clock += 1
             status = DRAINED
             break
-        refresh = s[REFRESH_DUE] if clock < s[REFRESH_DUE] else max(s[NEXT_REFRESH], clock + 1)
-        following = min(min(s[NEXT_MEMORY], s[NEXT_PIM]), min(s[NEXT_MOVE], min(refresh, arrival)))
+        due = s[REFRESH_DUE] if clock < s[REFRESH_DUE] else max(s[NEXT_REFRESH], clock + 1)
+        following = min(min(s[NEXT_MEMORY], s[NEXT_PIM]), min(s[NEXT_MOVE], min(due, arrival)))
         clock = max(clock + 1, following)
         if s[FINISHED] and stop:
             status = GROUP

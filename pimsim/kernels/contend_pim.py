@@ -1,4 +1,4 @@
-"""What the head of the PIM queue does next on the contended channel, and the refreshes that it is planned around.
+"""What the head of the PIM queue does next on the contended channel.
 
 A fill opens its row in the memory row buffer and copies it to the vector buffer, during which the PIM queue stands still. An
 announcement closes every wrong row, bank by bank, and goes only if the controller reckons that the announced work ends before the
@@ -15,7 +15,6 @@ from pimsim.kernels.contend_issue import (
     IDLE_CAUSE,
     MODE_CAUSE,
     ONE,
-    REFRESH_CAUSE,
     RESULT_CAUSE,
     charge,
     charge_wait,
@@ -30,8 +29,6 @@ from pimsim.kernels.contend_layout import (
     ANSWERED,
     COMPUTE,
     COMPUTED,
-    CONTENTION,
-    DEADLINE,
     E_ARRIVAL,
     ESTIMATE,
     FILL,
@@ -42,8 +39,6 @@ from pimsim.kernels.contend_layout import (
     HOLD,
     LIVE,
     MEMORY_FIRST,
-    MEMORY_VIEW,
-    NEXT_REFRESH,
     P_ACT,
     P_ARBITER,
     P_BANKS,
@@ -62,21 +57,17 @@ from pimsim.kernels.contend_layout import (
     P_HEADER_SLACK,
     P_HOLD,
     P_INTERNAL_LOG,
-    P_INTERVAL,
     P_LEAST,
     P_PIM_SHADOW,
     P_PRE,
-    P_RANK_BANKS,
     P_RANKS,
     P_READ_TICKS,
-    P_REFRESH,
     P_RESERVE_WORK,
     P_RESULT,
     P_RESULT_AT_END,
     P_TO_ACTIVATE,
     P_TO_COLUMN,
     P_TO_PRECHARGE,
-    P_TO_REFRESHED,
     P_TREE,
     P_WINDOW,
     PIM_QUEUED,
@@ -85,7 +76,6 @@ from pimsim.kernels.contend_layout import (
     READ_HEAD,
     READS,
     REFRESH_DUE,
-    REFRESH_RANK,
     RESERVED,
     SERVING,
     SKIP,
@@ -105,7 +95,7 @@ from pimsim.kernels.contend_layout import (
     WRITE_HEAD,
     WRITES,
 )
-from pimsim.kernels.contend_timing import BOTH, alone, ask, ask_sequencer, issue, issue_sequencer
+from pimsim.kernels.contend_timing import alone, ask, ask_sequencer, issue, issue_sequencer
 from pimsim.kernels.jit import inline, inner
 
 
@@ -345,60 +335,3 @@ def _finish(p, s, tr, served, groups, done, keep_done, answer):
         if p[P_RESERVE_WORK]:
             s[RESERVED] = -1
     return served + 1
-
-
-@inner
-def refresh(p, s, log, keep_log, tick):
-    """A refresh is due: close the next bank of its rank, or refresh it. Returns whether a command was issued."""
-    first = s[REFRESH_RANK] * p[P_RANK_BANKS]
-    soonest = FOREVER
-    for bank in range(first, first + p[P_RANK_BANKS]):
-        for buffer in range(1 + p[P_DUAL]):
-            if row_of(p, s, buffer, bank) >= 0:
-                command = p[P_CLOSE] if buffer == 1 else p[P_PRE]
-                ready = ask(p, s, command, bank)
-                if ready <= tick:
-                    _issue_refresh(p, s, log, keep_log, command, bank, tick, ONE)
-                    set_row(p, s, buffer, bank, CLOSED, tick)
-                    return True
-                soonest = min(soonest, ready)
-    if soonest == FOREVER:
-        soonest = ask(p, s, p[P_REFRESH], first)
-        if soonest <= tick:
-            _issue_refresh(p, s, log, keep_log, p[P_REFRESH], first, tick, p[P_TO_REFRESHED])
-            s[REFRESH_DUE] += p[P_INTERVAL]
-            s[REFRESH_RANK] = (s[REFRESH_RANK] + 1) % p[P_RANKS]
-            if s[SKIP]:
-                s[SKIP] = 0
-            if not p[P_RESERVE_WORK]:
-                s[RESERVED] = -1
-            return True
-    s[NEXT_REFRESH] = soonest
-    return False
-
-
-@inner
-def _charge_until_due(p, s):
-    """A refresh is due: what both kinds of work have waited for until now."""
-    due = s[REFRESH_DUE]
-    if s[SKIP]:
-        charge_wait(s, PIM_VIEW, due, DEADLINE)
-    elif not s[WAITING]:
-        charge_wait(s, PIM_VIEW, due, IDLE_CAUSE)
-    else:
-        charge_wait(s, PIM_VIEW, due, ACTIVATE_CAUSE if p[P_DUAL] or s[QUEUED] == 0 else CONTENTION)
-    if s[READS] + s[WRITES] + s[QUEUED] == 0:
-        charge_wait(s, MEMORY_VIEW, due, IDLE_CAUSE)
-    else:
-        charge_wait(s, MEMORY_VIEW, due, CONTENTION if s[WAITING] else ACTIVATE_CAUSE)
-
-
-@inner
-def _issue_refresh(p, s, log, keep_log, command, bank, tick, own):
-    """A command of a refresh: both kinds of work wait for it."""
-    write_log(s, log, keep_log, tick, command, bank, -1, -1, 1)
-    count(p, s, command, 1)
-    issue(p, s, BOTH, command, bank, tick)
-    _charge_until_due(p, s)
-    charge(s, PIM_VIEW, tick, tick, REFRESH_CAUSE, own, REFRESH_CAUSE)
-    charge(s, MEMORY_VIEW, tick, tick, REFRESH_CAUSE, own, REFRESH_CAUSE)

@@ -13,7 +13,7 @@ import numpy as np
 
 from pimsim.dram.compile import Compiled
 from pimsim.dram.controller.contend_policy import ContendPolicy
-from pimsim.dram.spec import Effect
+from pimsim.dram.controller.rule_history import RuleHistory
 from pimsim.kernels.contend_layout import ANNOUNCE, COMPUTE, FILL
 
 FAR = 1 << 40
@@ -59,14 +59,10 @@ class Oracle:
 
     def __post_init__(self) -> None:
         org, timing = self.compiled.organization, self.compiled.timing
-        self.names = self.compiled.command_names
-        self.spec = {c.name: c for c in self.compiled.standard.commands}
-        self.dual = "PIM_PRECHARGE" in self.spec
+        self.dual = self.compiled.command("PIM_PRECHARGE") >= 0
+        self.rules = RuleHistory(self.compiled, "READRES" if self.dual else "")
         self.banks, self.ranks = org.banks_per_channel, org.ranks
         self.rank_banks, self.group_banks = self.banks // self.ranks, org.banks
-        self.level_banks = [self.banks // org.nodes(level) for level in range(5)]
-        self.issued: dict[tuple[int, int, str], list[int]] = {}
-        self.bus = 0
         self.row: list[list[int | None]] = [[None] * self.banks, [None] * self.banks]
         self.hits = [0] * self.banks
         self.queues: list[list[Request]] = [[] for _ in range(self.banks)]
@@ -89,63 +85,8 @@ class Oracle:
         self.tree = timing["tTREE"]
         self.read_ticks = timing["CL"] + timing["BL"]
 
-    # ------------------------------------------------------------------ rules
-
-    def node(self, level: int, bank: int) -> int:
-        return bank // self.level_banks[level]
-
-    def history(self, level: int, bank: int, command: str) -> list[int]:
-        return self.issued.get((level, self.node(level, bank), command), [])
-
-    def allowed(self, command: str, bank: int, tick: int, *, on_bus: bool = True) -> bool:
-        """Whether ``command`` to ``bank`` breaks no rule at ``tick``."""
-        if on_bus and tick < self.bus:
-            return False
-        number = self.compiled.command(command)
-        access = self.dual and self.spec[command].effect in (Effect.READ, Effect.WRITE)
-        for r in self.compiled.rules:
-            if access and r.window == 1 and self.names[r.after[0]] == "READRES" and number in r.before:
-                # a READRES that the sequencer will issue: the access must be far enough ahead of it
-                coming = [u for u in self.history(r.level, bank, "READRES") if u > tick]
-                if any(tick + r.value > u for u in coming):
-                    return False
-            if number not in r.after:
-                continue
-            befores = [self.names[b] for b in r.before]
-            if r.window > 1:
-                issued = sorted(u for b in befores for u in self.history(r.level, bank, b)
-                                for _ in range(min(self.spec[b].activations, r.window)))
-                back = r.window - min(self.spec[command].activations, r.window) + 1
-                if len(issued) >= back and tick < issued[-back] + r.value:
-                    return False
-            elif r.sibling:
-                parent = self.level_banks[r.level - 1]
-                first = bank // parent * parent
-                others = [o for o in range(first, first + parent, self.level_banks[r.level])
-                          if self.node(r.level, o) != self.node(r.level, bank)]
-                if any(tick < u + r.value for o in others for b in befores for u in self.history(r.level, o, b)):
-                    return False
-            else:
-                for b in befores:
-                    for u in self.history(r.level, bank, b):
-                        if access and b == "READRES" and u > tick:
-                            continue  # judged above
-                        if tick < u + r.value:
-                            return False
-        return True
-
-    def record(self, command: str, bank: int, tick: int, *, on_bus: bool = True) -> None:
-        if on_bus:
-            self.bus = tick + 1
-        scope = self.spec[command].scope
-        scope_level = ("channel", "rank", "sid", "bankgroup", "bank").index(scope)
-        for level in range(5):
-            banks = self.level_banks[level]
-            if level <= scope_level:
-                self.issued.setdefault((level, bank // banks, command), []).append(tick)
-
     def issue(self, command: str, bank: int, tick: int, row: int = -1, column: int = -1) -> None:
-        self.record(command, bank, tick)
+        self.rules.record(command, bank, tick)
         self.log.append((tick, command, bank, row, column, 1))
 
     # ------------------------------------------------------------------ one tick
@@ -225,11 +166,11 @@ class Oracle:
             for buffer, name in ((0, "PRE"), (1, "PIM_PRECHARGE")):
                 if self.row[buffer][b] is not None:
                     closed = False
-                    if self.allowed(name, b, tick):
+                    if self.rules.allowed(name, b, tick):
                         self.issue(name, b, tick)
                         self.row[buffer][b] = None
                         return True
-        if not closed or not self.allowed("REFab", first, tick):
+        if not closed or not self.rules.allowed("REFab", first, tick):
             return False
         self.issue("REFab", first, tick)
         self.due += self.interval
@@ -281,33 +222,33 @@ class Oracle:
         if head.kind == FILL:
             row = self.row[0][head.bank]
             need = "GWRITE" if row == head.row else "ACT" if row is None else "PRE"
-            return (need, head.bank) if self.allowed(need, head.bank, tick) else None
+            return (need, head.bank) if self.rules.allowed(need, head.bank, tick) else None
         if head.kind == ANNOUNCE:
             agree = True
             for b in range(self.banks):
                 if self.row[buffer][b] is not None and self.uneven(b, head.row):
                     agree = False
-                    if self.allowed(close, b, tick):
+                    if self.rules.allowed(close, b, tick):
                         return close, b
                 if self.dual and self.row[0][b] == head.row:
                     agree = False
-                    if self.allowed("PRE", b, tick):
+                    if self.rules.allowed("PRE", b, tick):
                         return "PRE", b
-            return ("P_HEADER", 0) if agree and self.allowed("P_HEADER", 0, tick) else None
+            return ("P_HEADER", 0) if agree and self.rules.allowed("P_HEADER", 0, tick) else None
         opened = True
         for b in range(0, self.banks, self.group_banks):
             if self.row[buffer][b] != head.row:
                 opened = False
-                if self.allowed("G_ACT", b, tick):
+                if self.rules.allowed("G_ACT", b, tick):
                     return "G_ACT", b
         if not opened:
             return None
         if not self.dual:
             if self.computed < head.computes:
-                return ("COMP", 0) if self.allowed("COMP", 0, tick) else None
-            return ("READRES", 0) if self.allowed("READRES", 0, tick) and tick >= self.first_compute + self.tree else None
-        ready = (self.allowed("COMPS_READRES", 0, tick) and self.allowed("COMP", 0, tick, on_bus=False)
-                 and self.allowed("READRES", 0, tick + self.span(head.computes), on_bus=False))
+                return ("COMP", 0) if self.rules.allowed("COMP", 0, tick) else None
+            return ("READRES", 0) if self.rules.allowed("READRES", 0, tick) and tick >= self.first_compute + self.tree else None
+        ready = (self.rules.allowed("COMPS_READRES", 0, tick) and self.rules.allowed("COMP", 0, tick, on_bus=False)
+                 and self.rules.allowed("READRES", 0, tick + self.span(head.computes), on_bus=False))
         return ("COMPS_READRES", 0) if ready else None
 
     def span(self, computes: int) -> int:
@@ -345,8 +286,8 @@ class Oracle:
         elif command == "COMPS_READRES":
             end = tick + self.span(head.computes)
             for i in range(head.computes):
-                self.record("COMP", 0, tick + i * self.estimates[4], on_bus=False)
-            self.record("READRES", 0, end, on_bus=False)
+                self.rules.record("COMP", 0, tick + i * self.estimates[4], on_bus=False)
+            self.rules.record("READRES", 0, end, on_bus=False)
             self.finish(head, (end if self.policy.result_at == "end" else tick) + self.read_ticks)
 
     def finish(self, head: Transaction, answer: int) -> None:
@@ -369,7 +310,7 @@ class Oracle:
                 continue
             for place, r in enumerate(self.queues[b]):
                 command = self.required(b, place, r, serving)
-                if command and self.allowed(command, b, tick):
+                if command and self.rules.allowed(command, b, tick):
                     return command, b, place, r
         return None
 
