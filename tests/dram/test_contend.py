@@ -129,6 +129,33 @@ def test_a_copied_state_goes_on_as_the_original_would() -> None:
     assert ends[0] == ends[1]
 
 
+def test_a_forked_channel_goes_on_by_itself() -> None:
+    channel = ContendedChannel(plan())
+    group = channel.enqueue(work(4), 0)
+    channel.advance(500)
+    other = channel.fork(1)
+    extra = other.send(reads(100, first=501))
+    ends, forked = done(channel), done(other)
+    assert ends.keys() == {group}
+    assert forked.keys() == {group, extra}
+    assert "RD" not in channel.counts()
+
+
+def test_a_row_that_no_refresh_leaves_time_for_is_refused() -> None:
+    memory = load_dram("hbm2-neupims", ["memory.timing.tREFI=800 ck"]).memory
+    spec = neupims(2).on(standard(memory.standard))
+    short = ContendPlan(compile_part(spec, memory.organization, memory.timing_cycles, memory.tCK), ContendPolicy())
+    with pytest.raises(InputError, match="tREFI"):
+        ContendedChannel(short).enqueue(work(1), 0)
+
+
+def test_refreshes_that_leave_no_time_at_all_are_refused() -> None:
+    memory = load_dram("hbm2-neupims", ["memory.timing.tREFI=300 ck"]).memory
+    spec = neupims(2).on(standard(memory.standard))
+    with pytest.raises(InputError, match="tREFI"):
+        ContendPlan(compile_part(spec, memory.organization, memory.timing_cycles, memory.tCK), ContendPolicy())
+
+
 def test_commands_reach_the_sink_with_the_channels_number() -> None:
     rows: list[np.ndarray] = []
     channel = ContendedChannel(plan(), commands=rows.append, number=7)

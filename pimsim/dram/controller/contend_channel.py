@@ -110,7 +110,9 @@ class ContendedChannel:
 
         Raises:
             ValueError: they arrive before those ahead of them.
+            InputError: a row that cannot be begun between two refreshes.
         """
+        self.plan.must_fit(transactions)
         _in_order(self._transactions, np.array([arrival]), at.T_ARRIVAL)
         if group is None:
             group = self.group(int((transactions[:, at.T_KIND] != at.ANNOUNCE).sum()))
@@ -119,6 +121,16 @@ class ContendedChannel:
         fresh[:, at.T_GROUP] = group
         self._transactions = np.concatenate((self._transactions, fresh)) if len(self._transactions) else fresh
         return group
+
+    def fork(self, number: int) -> ContendedChannel:
+        """A channel that stands where this one does, with the same work and groups, and goes on by itself (without logs)."""
+        other = ContendedChannel.__new__(ContendedChannel)
+        other.__dict__.update(self.__dict__)
+        other.state, other._groups, other._open = self.state.copy(), self._groups.copy(), dict(self._open)
+        other._commands = other._completions = None
+        other._log, other._done = np.zeros_like(self._log[:0]), np.zeros_like(self._done[:0])
+        other._number = number
+        return other
 
     # ------------------------------------------------------------------ time
 

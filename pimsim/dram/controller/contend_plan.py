@@ -25,7 +25,7 @@ class ContendPlan:
     """A part with a PIM command set like NeuPIMs' and a policy, ready to run.
 
     Raises:
-        InputError: the part lacks a command that such a channel needs.
+        InputError: the part lacks a command that such a channel needs, or refreshes leave no time for anything else.
     """
 
     compiled: Compiled
@@ -36,11 +36,41 @@ class ContendPlan:
         if missing:
             raise InputError(Problem(f"{self.compiled.standard.name} has no {', '.join(missing)}",
                                      "a command set like neupims", key="memory.command_set"))
+        timing = self.compiled.timing
+        if self.policy.refresh != "none" and timing["tREFI"] <= self.refresh_ticks + timing["tRFCab"]:
+            raise InputError(Problem(f"{timing['tREFI']} clocks leave no time between refreshes",
+                                     f"more than {self.refresh_ticks + timing['tRFCab']}", key="memory.timing.tREFI"))
 
     @property
     def dual(self) -> bool:
         """Two row buffers a bank."""
         return self.compiled.command("PIM_PRECHARGE") >= 0
+
+    @property
+    def refresh_ticks(self) -> int:
+        """Ticks that it takes at most to close the rows of a rank for a refresh."""
+        org, timing = self.compiled.organization, self.compiled.timing
+        return 2 * org.bankgroups * org.banks + timing["tRAS"] + timing["CWL"] + timing["BL"] + timing["tWR"] + timing["tRP"]
+
+    def must_fit(self, transactions: np.ndarray) -> None:
+        """Make sure that every announced row can be begun between two refreshes of the channel.
+
+        Raises:
+            InputError: it never could be, so that PIM would wait for ever.
+        """
+        if self.policy.refresh == "none" or not len(transactions):
+            return
+        p = self.plan
+        rows = transactions[transactions[:, at.T_KIND] == at.ANNOUNCE]
+        steps = int((np.maximum(rows[:, at.T_COMPUTES], 6) + rows[:, at.T_RESULTS] - 1).max(initial=0))
+        groups = p[at.P_RANK_BANKS] // p[at.P_GROUP_BANKS]
+        row = p[at.P_TO_PRECHARGE] * p[at.P_BANKS] + p[at.P_WINDOW] * (groups - 1) + p[at.P_TO_COLUMN] + p[at.P_CADENCE] * steps
+        fill = p[at.P_TO_PRECHARGE] + p[at.P_TO_ACTIVATE] + p[at.P_TO_COLUMN] + p[at.P_FILL]
+        need = int(max(row, fill)) + self.policy.header_slack + self.refresh_ticks
+        if need > p[at.P_INTERVAL]:
+            ranks = self.compiled.organization.ranks
+            raise InputError(Problem(f"a row of {steps} steps cannot be begun between two refreshes of the channel",
+                                     f"at least {need * ranks} clocks", key="memory.timing.tREFI"))
 
     @property
     def compute_ticks(self) -> int:
