@@ -178,3 +178,40 @@ def test_a_context_beyond_the_rows_is_refused() -> None:
 def test_layout_is_that_of_the_part() -> None:
     layout = kv_layout(system("neupims"), 8, 128)
     assert (layout.banks, layout.groups, layout.page, layout.lanes) == (32, 8, 512, 16)
+
+
+# ---------------------------------------------------------------------- the table of shortcuts in the documentation
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "shared-channel.md"
+CASES = (
+    (2, Gemv("logit", 512, 8, 128)),
+    (2, Gemv("attend", 512, 8, 128)),
+    (2, Gemv("attend", 32, 8, 128)),
+    (2, Gemv("attend", 512, 8, 32)),
+    (1, Gemv("attend", 32, 8, 128)),
+    (2, Gemv("both", 512, 2, 128, reads=4000)),
+)
+
+
+def cycles(keys: tuple[str, ...]) -> list[int]:
+    """Cycles of every case, and when the reads of the last are done."""
+    runs = [run_gemv(system("neupims", buffers, *(f"compat.{k}=true" for k in keys)), gemv) for buffers, gemv in CASES]
+    return [run.cycles for run in runs] + [runs[-1].read_cycles]
+
+
+def effects() -> list[str]:
+    """The rows of the table: by how many percent each key alone, and all together, change the cycles."""
+    right = cycles(())
+    named = [(f"`{key}`", (key,)) for key in COMPAT] + [("all", tuple(COMPAT))]
+    changes = [(name, [100 * (ours / base - 1) for ours, base in zip(cycles(keys), right, strict=True)]) for name, keys in named]
+    return [f"| {name} | " + " | ".join(f"{c:+.2f} %" if abs(c) >= 0.005 else "0" for c in row) + " |" for name, row in changes]
+
+
+def test_the_documented_effects_of_the_shortcuts_are_the_measured_ones() -> None:
+    text = DOCUMENT.read_text()
+    assert [row for row in effects() if row not in text] == []
+
+
+@pytest.mark.parametrize("key", COMPAT)
+def test_every_shortcut_is_explained(key: str) -> None:
+    assert f"* `{key}`: {COMPAT[key]}" in " ".join(DOCUMENT.read_text().split())
