@@ -153,6 +153,7 @@ class _Lines(_Quiet):
 
     def __init__(self) -> None:
         self._begin = self._said = time.monotonic()
+        self._first: tuple[int, float] | None = None  # steps and time when the first was done: kernels are compiled before
 
     def prepare(self, text: str) -> None:
         self.say(f"{text} ...")
@@ -161,10 +162,12 @@ class _Lines(_Quiet):
         now = time.monotonic()
         if done == total:
             self.say(f"simulated {total:,} steps in {now - self._begin:.1f} s")
+        elif self._first is None:
+            self._first, self._said = (done, now), now
         elif now - self._said >= EVERY_S:
             self._said = now
-            rate = done / (now - self._begin)
-            self.say(f"step {done:,} of {total:,}, {rate:,.0f} steps/s, {(total - done) / rate:.0f} s left")
+            rate = (done - self._first[0]) / (now - self._first[1])
+            self.say(f"step {done:,} of {total:,}, {rate:,.3g} steps/s, {(total - done) / rate:,.0f} s left")
 
 
 class _Bar(_Quiet):

@@ -85,12 +85,13 @@ def _operators(result: Result, width: int) -> list[str]:
         rest = rows[MOST_ROWS - 1:]
         rows = [*rows[:MOST_ROWS - 1],
                 {"operator": f"{len(rest)} others"} | {k: sum(r[k] for r in rest) for k in ("time_s", "share", "bound_s")}]
+    title = "Time by operator" if result.config["system"]["overlap"] == "none" else "Time not hidden"
     name = max([len(row["operator"]) for row in rows] + [16])
     bar = max(width - name - 44, 8)
-    lines = [f"{'Time by operator':<{name + 2}}{'time':>10}{'share':>9}  {'':{bar}}{'bound':>10}{'of time':>9}"]
+    lines = [f"{title:<{name + 2}}{'time':>10}{'share':>9}  {'':{bar}}{'bound':>10}{'of time':>9}"]
     most = max(row["share"] for row in rows)
     for row in rows:
-        reached = _percent(row["bound_s"] / row["time_s"]) if row["time_s"] else "-"
+        reached = _percent(row["bound_s"] / row["time_s"]) if row["bound_s"] <= row["time_s"] > 0 else "hidden"
         lines.append(f"  {row['operator']:<{name}}{amount(row['time_s'], 's'):>10}{_percent(row['share']):>9}  "
                      f"{_bar(row['share'], most, bar):{bar}}{amount(row['bound_s'], 's'):>10}{reached:>9}")
     return [*lines, ""]

@@ -325,14 +325,19 @@ def test_progress_lines_come_every_few_seconds(monkeypatch: pytest.MonkeyPatch, 
     now = [0.0]
     monkeypatch.setattr(command.time, "monotonic", lambda: now[0])
     lines = _Lines()
+    lines.prepare("compiling")
     for done in range(1, 21):
-        now[0] = float(done)
+        now[0] = 30.0 + 2 * done  # half a minute of compiling comes before
         lines.progress(done, 20)
     assert capsys.readouterr().err.splitlines() == [
-        "step 5 of 20, 1 steps/s, 15 s left",
-        "step 10 of 20, 1 steps/s, 10 s left",
-        "step 15 of 20, 1 steps/s, 5 s left",
-        "simulated 20 steps in 20.0 s",
+        "compiling ...",
+        "step 4 of 20, 0.5 steps/s, 32 s left",
+        "step 7 of 20, 0.5 steps/s, 26 s left",
+        "step 10 of 20, 0.5 steps/s, 20 s left",
+        "step 13 of 20, 0.5 steps/s, 14 s left",
+        "step 16 of 20, 0.5 steps/s, 8 s left",
+        "step 19 of 20, 0.5 steps/s, 2 s left",
+        "simulated 20 steps in 70.0 s",
     ]
 
 

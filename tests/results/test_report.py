@@ -70,3 +70,9 @@ def test_blame_shows_the_rules_that_held_most_commands(blamed: pimsim.Result) ->
                                               (123.4, "123 J"), (0.01234, "12.3 mJ")])  # fmt: skip
 def test_amounts_have_three_digits(value: float, shown: str) -> None:
     assert amount(value, "J") == shown
+
+
+def test_an_operator_that_is_quicker_than_its_bound_was_hidden(tiny: str) -> None:
+    lines = pimsim.run("pim-gpt", tiny, overrides=["system.overlap=pipelined"]).report().splitlines()
+    assert any(line.startswith("Time not hidden") for line in lines)
+    assert any(line.startswith("  gelu ") and line.endswith(" hidden") for line in lines)
