@@ -219,9 +219,9 @@ def _with_second_half(p, s, floor, best):
 
 
 @inline
-def _with_others(p, s, floor, best):
-    """The better of the best candidate and what needs no candidate."""
-    if s[QUEUED]:
+def _with_others(p, s, floor, refresh, best):
+    """The better of the best candidate and what needs no candidate; ``refresh``: whether one may go."""
+    if s[QUEUED] and refresh:
         best = _with_refresh(p, s, floor, best)
     if s[HALF_BANK] >= 0:
         best = _with_second_half(p, s, floor, best)
@@ -238,15 +238,15 @@ def choose(p, s, floor):
     for g in range(p[P_SEGMENTS], p[P_SEGMENTS_END], SEGMENT):
         best = _of_segment(p, s, g, floor, row_floor, column_floor, True, best)
     key, group, bank = best
-    return _with_others(p, s, floor, (key, group, bank, _command_of(s, group, bank)))
+    return _with_others(p, s, floor, True, (key, group, bank, _command_of(s, group, bank)))
 
 
 @inline
 def choose_second(p, s, tick, bus):
     """The second command of a tick behind one on ``bus``: (ticks from ``tick``, group, bank, command).
 
-    Either the best row command, or the best of all, which then counts only if it is of the other kind (so the first one's bus
-    is taken to be free).
+    Either the best row command, or the best of all that requests need, which then counts only if it is of the other kind (so the
+    first one's bus is taken to be free).
     """
     any_kind = p[P_DUAL] == 2
     row_floor = max(tick, s[BUS]) if bus else tick
@@ -257,4 +257,4 @@ def choose_second(p, s, tick, bus):
     for g in range(p[P_SEGMENTS], p[P_SEGMENTS_END], SEGMENT):
         best = _of_segment(p, s, g, tick, row_floor, column_floor, any_kind, best)
     key, group, bank = best
-    return _with_others(p, s, tick, (key, group, bank, _command_of(s, group, bank)))
+    return _with_others(p, s, tick, not any_kind, (key, group, bank, _command_of(s, group, bank)))

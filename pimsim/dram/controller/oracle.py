@@ -210,7 +210,7 @@ class Oracle:
                 self._pass(tick, (0, 1), behind=first)
 
     def _pass(self, tick: int, buses: tuple[int, ...], behind: int | None = None) -> int | None:
-        """Issue the best command of some buses. Returns its bus. ``behind``: only if it is of another bus than that one."""
+        """Issue the best command of some buses. Returns its bus. ``behind``: only a request's, and if it is of another bus than that."""
         waits_for = sum(r.write for r in self.queue)
         reads = len(self.queue) - waits_for
         if self.writing:
@@ -219,7 +219,8 @@ class Oracle:
             self.writing = waits_for >= self.start or not reads
         ignored = -1 if behind is None else behind
         ready = [c for c in self._choices(tick)
-                 if self.device.bus(c.command) in buses and self.device.allows(c.command, c.bank, tick, ignored_bus=ignored)]
+                 if (behind is None or c.klass != REFRESH)
+                 and self.device.bus(c.command) in buses and self.device.allows(c.command, c.bank, tick, ignored_bus=ignored)]
         if not ready:
             return None
         best = min(ready, key=lambda c: (c.klass, c.age, c.bank))

@@ -34,7 +34,8 @@ class Policy:
         forward_writes: a read of a waiting write is answered from the queue.
         order_same_column: a write waits for older reads of its column.
         second_command: on a part with two command buses, the second command of a tick. ``row-after-column``: a column command may
-            be followed by a row command; ``other-kind``: the two oldest ready commands, if they are of different kinds.
+            be followed by a row command; ``other-kind``: any by the oldest ready command that a request needs, if it is of the other
+            kind.
         write_done: ``issued`` or ``accepted``: when a write counts as done.
         refresh: ``all-bank``, ``per-bank`` or ``none``.
         postpone: refreshes of a rank that may be owed while it has requests (JEDEC: up to 8).
