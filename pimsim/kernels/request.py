@@ -4,9 +4,6 @@ No tick is visited in which nothing can happen. One round of the loop decides th
 join the queue, refreshes that are due join theirs, and of all candidates the best is chosen. If a request could arrive or
 a refresh fall due before that one can issue, the round moves to that event instead. What a plain-Python controller that
 visits every tick would do is in ``pimsim.dram.controller.oracle``; both must agree command for command.
-
-There is one place at which the next command is chosen (``_pick``); another source of commands that shares the channel offers its
-candidate there.
 """
 
 from __future__ import annotations

@@ -32,6 +32,7 @@ from pimsim.kernels.request_layout import (
     CHANNEL,
     CLOSE,
     COLUMN,
+    FARTHEST,
     G_BEST,
     G_FIRST,
     G_MASK,
@@ -73,8 +74,6 @@ BUS_SHIFT = CLASS_SHIFT + 2
 TICK_SHIFT = BUS_SHIFT + 1
 AGES = (1 << AGE_BITS) - 1
 NOTHING = 1 << 62
-FAR = 1 << 18
-"""Ticks: farther than any rule reaches, and short enough for a key."""
 
 
 @jit
@@ -252,7 +251,7 @@ def choose_second(p, s, tick, bus):
     row_floor = max(tick, s[BUS]) if bus else tick
     column_floor = tick if bus else max(tick, s[BUS + 1])
     if not any_kind:
-        column_floor = tick + FAR
+        column_floor = tick + FARTHEST
     best = (1 << TICK_SHIFT, -1, -1)
     for g in range(p[P_SEGMENTS], p[P_SEGMENTS_END], SEGMENT):
         best = _of_segment(p, s, g, tick, row_floor, column_floor, any_kind, best)

@@ -23,6 +23,9 @@ NEVER = -(1 << 40)
 ALWAYS = 1 << 60
 """A tick after any run."""
 
+FARTHEST = 1 << 18
+"""Ticks: no rule reaches so far. Two such must fit into a key (``pimsim.kernels.request_choice``)."""
+
 # Commands, as the kernel numbers them: those of a plain controller first.
 ACT, ACT_SECOND, PRE, PRE_ALL, READ, WRITE, READ_CLOSE, WRITE_CLOSE, REFRESH, START_READ, START_WRITE = range(11)
 COMMANDS = 24
@@ -185,9 +188,7 @@ SEGMENT = G_BEST + GROUPS * BEST
     R_CLOCK,  # tick until which the data clock runs
     R_WAITING,  # requests in the queue or with their row opened
     R_FIRST,  # first bank
-    R_SEGMENT,  # first segment, and behind the last
-    R_SEGMENT_END,
-) = range(12)
+) = range(10)
 RANK_RECORD = 16
 
 # ---- state: bank record: narrow ready times by command, then

@@ -99,6 +99,8 @@ def roles(compiled: Compiled, policy: Policy) -> Roles:
         problems.append(Problem(f"{standard.name} has no command that closes all rows of a rank", "one-by-one",
                                 key="controller.refresh_precharge"))
     read, write = index(standard.read), index(standard.write)
+    if closed and min(index(f"{standard.read}A"), index(f"{standard.write}A")) < 0:
+        problems.append(Problem(f"{standard.name} has no accesses that close their row", "open", key="controller.page"))
     if problems:
         raise InputError(problems)
     starts = [standard.commands[c].needs_clock if policy.data_clock == "on-demand" else "" for c in (read, write)]
@@ -152,6 +154,11 @@ def make_plan(compiled: Compiled, policy: Policy) -> Plan:
     if org.bankgroups * org.banks > _SEGMENT_BANKS:
         raise InputError(Problem(f"{org.bankgroups * org.banks} banks a rank and stack", f"at most {_SEGMENT_BANKS}",
                                  key="memory.banks"))
+    if org.ranks > at.RANKS:
+        raise InputError(Problem(f"{org.ranks} ranks", f"at most {at.RANKS}", key="memory.ranks"))
+    longest = max((r.value for r in compiled.rules), default=0)
+    if longest >= at.FARTHEST:
+        raise InputError(Problem(f"a rule of {longest} ticks", f"rules shorter than {at.FARTHEST} ticks", key="memory.timing"))
     builder = _Builder(compiled, policy, found)
     return Plan(compiled, policy, found, builder.vector(), builder.state())
 
@@ -331,8 +338,6 @@ class _Builder:
         ranks[:, at.R_DUE] = due
         ranks[:, at.R_CLOCK] = at.NEVER
         ranks[:, at.R_FIRST] = self.banks + rank * self.node_banks[RANK] * at.BANK_RECORD
-        ranks[:, at.R_SEGMENT] = self.segments + rank * org.sids * at.SEGMENT
-        ranks[:, at.R_SEGMENT_END] = ranks[:, at.R_SEGMENT] + org.sids * at.SEGMENT
 
         banks[:, : at.COMMANDS] = at.NEVER
         banks[:, at.B_INDEX] = bank
