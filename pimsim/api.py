@@ -9,37 +9,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from pimsim import config as configuration
 from pimsim.config import SystemConfig, WorkloadConfig
 from pimsim.config.base import Described
-from pimsim.devices.controller import Observer
-from pimsim.errors import InputError, Problem
-from pimsim.model.lowering import lower_workload
+from pimsim.errors import InputError, Problem, problems_of
+from pimsim.kinds import kind
+from pimsim.kinds.job import Job, Notify, Progress, Views
 from pimsim.model.trace import Trace
 from pimsim.model.tracefile import read_trace
 from pimsim.results import folder
-from pimsim.results.energy import per_command
 from pimsim.results.folder import load
 from pimsim.results.result import Result
-from pimsim.sim.memory import compile_memory
-from pimsim.sim.pim_gpt import PimGptSystem
-from pimsim.sim.record import Progress
-from pimsim.sim.run import build, simulate
-
-if TYPE_CHECKING:
-    from pimsim.trace.blame import BlameRecorder
-    from pimsim.trace.commands import CommandRecorder
-    from pimsim.trace.timeline import TimelineRecorder
 
 __all__ = ["Result", "load", "run"]
 
 StrPath = str | Path
-Notify = Callable[[str], None]
 T = TypeVar("T")
 DEFAULT_SYSTEM, DEFAULT_WORKLOAD = "pim-gpt", "gpt2-xl"
 
@@ -82,103 +70,17 @@ def run(
         SimulationError: the run broke one of its own laws.
         OSError: a file could not be written. Nothing half-written remains, whatever happens.
     """
-    asked = _Asked(_path(out), _path(commands), _path(timeline), blame, steps)
-    asked.check()
-    config, used, lowered = _read(system, workload, trace, [*overrides, *_as_overrides(settings)])
-    window, near = asked.windows(len(lowered.steps))
-    built = _build(config, used, lowered, trace, fast_forward=fast_forward, fold=fold)
-    with ExitStack() as files:
-        views = _Views(asked, config, built, near, files, notify, len(window))
-        finished = _placed(lambda: simulate(config, lowered, workload=used, system=built, logged=window, observers=views.observers,
-                                            progress=progress), config, used, trace)  # fmt: skip
-        result = Result.of(finished, views.finish())
-        if asked.out is not None:
-            folder.write(result, asked.out)
+    views, target = Views(_path(commands), _path(timeline), blame, steps), _path(out)
+    found = problems_of(lambda: folder.refuse(target)) if target is not None else []
+    found += views.check()
+    if found:
+        raise InputError(found)
+    config, used, read = _read(system, workload, trace, [*overrides, *_as_overrides(settings)])
+    job = Job(config, used, read, views, fast_forward, fold, progress, notify)
+    result = _placed(lambda: kind(config.kind).run(job), config, used, trace)
+    if target is not None:
+        folder.write(result, target)
     return result
-
-
-@dataclass(frozen=True)
-class _Asked:
-    """What a run is to leave behind."""
-
-    out: Path | None
-    commands: Path | None
-    timeline: Path | None
-    blame: bool
-    steps: slice | None
-
-    def check(self) -> None:
-        """Raise InputError for every target that cannot be written."""
-        found: list[Problem] = []
-        if self.out is not None:
-            found += _problems(lambda: folder.refuse(Path(self.out or "")))
-        for path, endings in ((self.commands, (".csv", ".csv.gz")), (self.timeline, (".json", ".json.gz"))):
-            if path is None:
-                continue
-            if not path.name.endswith(endings):
-                found.append(Problem(f"a file of this kind cannot be called '{path.name}'", f"a name that ends in {' or '.join(endings)}",
-                                     file=str(path)))  # fmt: skip
-            if path.is_dir():
-                found.append(Problem("is a folder", "a file", file=str(path)))
-            elif not path.absolute().parent.is_dir():
-                found.append(Problem(f"there is no folder '{path.parent}'", "a folder that exists", file=str(path)))
-        if found:
-            raise InputError(found)
-
-    def windows(self, count: int) -> tuple[range, range]:
-        """Of a run of ``count`` steps: those whose commands are kept, and those that timeline and blame look into.
-
-        Raises InputError if ``steps`` chooses none.
-        """
-        if not (self.commands or self.timeline or self.blame):
-            return range(0), range(0)
-        if self.steps is not None:
-            chosen = range(count)[self.steps]
-            if not chosen:
-                raise InputError(Problem("no step is chosen", f"steps 0 to {count - 1}", file="--steps"))
-            return chosen, chosen
-        return range(count if self.commands else 1), range(1)
-
-
-class _Views:
-    """The observers that look into a run's commands, and the files that they write. What is not asked for is not loaded."""
-
-    def __init__(self, asked: _Asked, config: SystemConfig, built: PimGptSystem, near: range, files: ExitStack, notify: Notify | None,
-                 logged: int):  # fmt: skip
-        self.observers: list[Observer] = []
-        self._commands: CommandRecorder | None = None
-        self._timeline: TimelineRecorder | None = None
-        self._blame: BlameRecorder | None = None
-        compiled = built.compiled
-        if asked.commands is not None:
-            from pimsim.dram.commandlog import writer
-            from pimsim.trace.commands import CommandRecorder
-
-            file = files.enter_context(writer(asked.commands, compiled.command_names))
-            self._commands = CommandRecorder(compiled, file, logged, notify)
-            self.observers.append(self._commands)
-        if asked.timeline is not None:
-            from pimsim.trace.event import EventFile
-            from pimsim.trace.timeline import TimelineRecorder
-            from pimsim.trace.window import Windowed
-
-            events = files.enter_context(EventFile(asked.timeline, compiled.tick_fs, {"system": config.name}))
-            self._timeline = TimelineRecorder(config, compiled, events, notify=notify)
-            self.observers.append(Windowed(self._timeline, near))
-        if asked.blame:
-            from pimsim.trace.blame import BlameRecorder
-            from pimsim.trace.window import Windowed
-
-            self._blame = BlameRecorder(compiled, config.memory.channels)
-            self.observers.append(Windowed(self._blame, near))
-
-    def finish(self) -> dict[str, Any] | None:
-        """Complete the files' contents; returns what held commands back, if that was asked for."""
-        if self._commands is not None:
-            self._commands.finish()
-        if self._timeline is not None:
-            self._timeline.finish()
-        return self._blame.finish() if self._blame is not None else None
 
 
 def _path(path: StrPath | None) -> Path | None:
@@ -195,44 +97,20 @@ def _as_overrides(settings: Mapping[str, Any], above: str = "") -> Iterable[str]
 
 
 def _read(system: StrPath, workload: StrPath | None, trace: StrPath | None,
-          overrides: Sequence[str]) -> tuple[SystemConfig, WorkloadConfig | None, Trace]:  # fmt: skip
-    """System, workload and trace. Raises InputError with the problems of all of them."""
+          overrides: Sequence[str]) -> tuple[SystemConfig, WorkloadConfig | None, Trace | None]:  # fmt: skip
+    """System, and workload or trace. Raises InputError with the problems of all of them."""
     if trace is None:
         config, used = configuration.load(system, workload or DEFAULT_WORKLOAD, overrides)
-        return config, used, _placed(lambda: lower_workload(used), config, used, trace)
+        return config, used, None
     if workload is not None:
         raise InputError(Problem(f"both a workload ('{workload}') and a trace", "one of them", file=str(trace)))
     loaded: list[Any] = []
-    found = _problems(lambda: configuration.refuse_foreign(overrides, workload=False))
-    found += _problems(lambda: loaded.append(configuration.load_system(system, overrides))) if not found else []
-    found += _problems(lambda: loaded.append(read_trace(Path(trace))))
+    found = problems_of(lambda: configuration.refuse_foreign(overrides, workload=False))
+    found += problems_of(lambda: loaded.append(configuration.load_system(system, overrides))) if not found else []
+    found += problems_of(lambda: loaded.append(read_trace(Path(trace))))
     if found:
         raise InputError(found)
     return loaded[0], None, loaded[1]
-
-
-def _build(config: SystemConfig, workload: WorkloadConfig | None, lowered: Trace, trace: StrPath | None, *, fast_forward: bool,
-           fold: bool) -> PimGptSystem:  # fmt: skip
-    """The system, ready to run. Raises InputError with everything that keeps it from being built or its energy from adding up."""
-    made: list[PimGptSystem] = []
-
-    def attempt() -> PimGptSystem:
-        found = _problems(lambda: made.append(build(config, lowered, fast_forward=fast_forward, fold=fold)))
-        found += _problems(lambda: per_command(config, compile_memory(config.memory, config.controller, config.pim).timing))
-        if found:
-            raise InputError(dict.fromkeys(found))
-        return made[0]
-
-    return _placed(attempt, config, workload, trace)
-
-
-def _problems(action: Callable[[], object]) -> list[Problem]:
-    """What is wrong, according to ``action``."""
-    try:
-        action()
-    except InputError as error:
-        return list(error.problems)
-    return []
 
 
 def _placed(action: Callable[[], T], config: SystemConfig, workload: WorkloadConfig | None, trace: StrPath | None) -> T:

@@ -8,7 +8,7 @@ and exits with 2. :class:`SimulationError` is for a run that broke one of its ow
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 
@@ -56,3 +56,12 @@ def nearest(name: str, known: Sequence[str]) -> str:
     if close:
         return f"did you mean '{close[0]}'?"
     return "known: " + ", ".join(sorted(known)) if known else ""
+
+
+def problems_of(action: Callable[[], object]) -> list[Problem]:
+    """What is wrong, according to ``action``: the problems of the InputError that it raises, or none."""
+    try:
+        action()
+    except InputError as error:
+        return list(error.problems)
+    return []

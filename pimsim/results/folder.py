@@ -1,8 +1,9 @@
 """Run folders: everything about a run in files that people and scripts read, written all at once or not at all.
 
-``summary.json`` is exactly :meth:`Result.summary`; ``operators.csv`` and ``tokens.csv`` are the tables, ``cycles_by_cause.csv`` the
-causes; ``config.yaml`` and ``workload.yaml`` are the configuration as it was resolved, each value with its source, and run again as
-they stand; ``provenance.csv`` lists the sources; ``report.txt`` is the report.
+``summary.json`` is exactly :meth:`Result.summary`; every table has a CSV file (``operators.csv``, ``tokens.csv``,
+``cycles_by_cause.csv``, and what else the kind of system has), and ``tables.json`` lists them with their columns; ``config.yaml`` and
+``workload.yaml`` are the configuration as it was resolved, each value with its source, and run again as they stand;
+``provenance.csv`` lists the sources; ``report.txt`` is the report.
 """
 
 from __future__ import annotations
@@ -20,10 +21,9 @@ from typing import Any
 from pimsim.config import Source
 from pimsim.config.document import KeyPath, dotted, read, scalar
 from pimsim.errors import InputError, Problem
-from pimsim.results.result import Result
-from pimsim.results.summary import SCHEMA_VERSION
+from pimsim.results.result import SCHEMA_VERSION, Result
 
-SUMMARY = "summary.json"
+SUMMARY, TABLES = "summary.json", "tables.json"
 
 
 def refuse(path: Path) -> None:
@@ -70,11 +70,10 @@ def write(result: Result, path: Path) -> None:
 def _fill(result: Result, folder: Path) -> None:
     facts = result.summary()
     (folder / SUMMARY).write_text(json.dumps(facts, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
-    _write_csv(folder / "operators.csv", result.operator_rows)
-    _write_csv(folder / "tokens.csv", result.token_rows)
-    _write_csv(folder / "cycles_by_cause.csv",
-               [{"cause": cause, "cycles": cycles, "share": facts["share_by_cause"][cause]}
-                for cause, cycles in facts["cycles_by_cause"].items()])  # fmt: skip
+    columns = {name: list(rows[0]) if rows else [] for name, rows in result.tables.items()}
+    for name, rows in result.tables.items():
+        _write_csv(folder / f"{name}.csv", rows, columns[name])
+    (folder / TABLES).write_text(json.dumps(columns, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     _write_csv(folder / "provenance.csv", [asdict(source) for source in result.sources], [f.name for f in fields(Source)])
     _write_yaml(folder / "config.yaml", f"The system of this run, as pimsim {facts['pimsim_version']} resolved it.",
                 result.config, result.sources)
@@ -83,9 +82,9 @@ def _fill(result: Result, folder: Path) -> None:
     (folder / "report.txt").write_text(result.report(verbose=True), encoding="utf-8")
 
 
-def _write_csv(path: Path, rows: Sequence[Mapping[str, Any]], header: Sequence[str] | None = None) -> None:
+def _write_csv(path: Path, rows: Sequence[Mapping[str, Any]], header: Sequence[str]) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, header or list(rows[0]), lineterminator="\n")
+        writer = csv.DictWriter(file, header, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
 
@@ -108,8 +107,7 @@ def load(path: str | Path) -> Result:
         workload = folder / "workload.yaml"
         return Result(
             facts,
-            tuple(_read_csv(folder / "operators.csv")),
-            tuple(_read_csv(folder / "tokens.csv")),
+            {name: tuple(_read_csv(folder / f"{name}.csv")) for name in json.loads((folder / TABLES).read_text(encoding="utf-8"))},
             read(folder / "config.yaml").data,
             read(workload).data if workload.is_file() else None,
             tuple(Source(row["path"], row["value"], row["source"], row["unverified"] == "True")
@@ -117,7 +115,7 @@ def load(path: str | Path) -> Result:
         )
     except OSError as error:
         raise InputError(Problem(error.strerror or str(error), file=str(error.filename or path))) from None
-    except (KeyError, csv.Error, UnicodeDecodeError) as error:
+    except (KeyError, ValueError, csv.Error) as error:
         raise InputError(Problem(f"is damaged: {error}", file=str(path))) from None
 
 

@@ -1,4 +1,4 @@
-"""The result of a run: typed, the same whether it was just simulated or read back from a run folder."""
+"""The result of a run: typed, of the same form for every kind of system, just simulated or read back from a run folder."""
 
 from __future__ import annotations
 
@@ -7,16 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from pimsim.config import Source, resolved
-from pimsim.results.check import check
-from pimsim.results.energy import energy
-from pimsim.results.source import sources
-from pimsim.results.summary import summary
-from pimsim.results.table import Row, operator_rows, token_rows
-from pimsim.sim.run import Run
+from pimsim.config import Source
 
 if TYPE_CHECKING:
     import pandas
+
+SCHEMA_VERSION = 1
+"""Of summary.json and the tables of a run folder."""
+
+Row = dict[str, Any]
 
 
 @dataclass(frozen=True, repr=False)
@@ -24,35 +23,29 @@ class Result:
     """A finished, checked run.
 
     Attributes:
-        facts: the summary.
-        operator_rows, token_rows: the tables (``pimsim.results.table``).
+        facts: the summary. Every kind of system has the keys of docs/results.md; one that has no meaning for it is None or empty.
+        tables: rows by the table's name: ``operators``, ``tokens``, ``cycles_by_cause``, and what else a kind of system has.
         config, workload: the resolved configuration; no workload if a trace was run.
         sources: the numbers that the result rests on and where they come from.
-        run: the simulation itself; None if the result was read from a folder.
+        run: the simulation itself, as its kind of system keeps it; None if the result was read from a folder.
     """
 
     facts: Mapping[str, Any]
-    operator_rows: tuple[Row, ...]
-    token_rows: tuple[Row, ...]
+    tables: Mapping[str, tuple[Row, ...]]
     config: Mapping[str, Any]
     workload: Mapping[str, Any] | None
     sources: tuple[Source, ...]
-    run: Run | None = field(default=None, compare=False)
+    run: Any = field(default=None, compare=False)
 
-    @classmethod
-    def of(cls, run: Run, blame: Mapping[str, Any] | None = None) -> Result:
-        """Derive energy and tables, and check every law. ``blame``: what held commands back, if that was looked at.
+    @property
+    def operator_rows(self) -> tuple[Row, ...]:
+        """Rows of the table ``operators``."""
+        return self.tables["operators"]
 
-        Raises:
-            SimulationError: a law is broken.
-            InputError: the energies of the part contradict one another.
-        """
-        parts = energy(run)
-        facts = summary(run, parts, dict(check(run, parts, sum(parts.values()))))
-        if blame is not None:
-            facts["blame"] = blame
-        return cls(facts, tuple(operator_rows(run)), tuple(token_rows(run)), resolved(run.config),
-                   resolved(run.workload) if run.workload else None, sources(run.config), run)
+    @property
+    def token_rows(self) -> tuple[Row, ...]:
+        """Rows of the table ``tokens``."""
+        return self.tables["tokens"]
 
     def summary(self) -> dict[str, Any]:
         """What ``summary.json`` and ``--json`` hold."""
@@ -109,17 +102,25 @@ class Result:
         """The numbers that the result rests on and that nobody has checked against their origin."""
         return tuple(source for source in self.sources if source.unverified)
 
-    def operators(self) -> pandas.DataFrame:
-        """One row a category of operators: how many, MACs, bytes, time, bound, and cycles of a channel by cause."""
+    def table(self, name: str) -> pandas.DataFrame:
+        """A table as a DataFrame.
+
+        Raises:
+            KeyError: the run has no such table; says which it has.
+        """
         import pandas as pd
 
-        return pd.DataFrame(list(self.operator_rows))
+        if name not in self.tables:
+            raise KeyError(f"no table '{name}'; there are {', '.join(self.tables)}")
+        return pd.DataFrame(list(self.tables[name]))
+
+    def operators(self) -> pandas.DataFrame:
+        """One row a category of operators: how many, MACs, bytes, time, bound, and cycles of a channel by cause."""
+        return self.table("operators")
 
     def tokens(self) -> pandas.DataFrame:
         """One row a token step: context, begin and latency."""
-        import pandas as pd
-
-        return pd.DataFrame(list(self.token_rows))
+        return self.table("tokens")
 
     def report(self, width: int = 100, *, verbose: bool = False) -> str:
         """The report of ``pimsim run``, ``width`` columns wide; ``verbose`` lists the unverified numbers."""

@@ -265,7 +265,7 @@ def test_a_broken_law_fails_the_run_and_leaves_nothing(pimsim: Pimsim, tiny: str
     def broken(*args: object) -> None:
         raise SimulationError("law 'energy' is broken: by a joule")
 
-    monkeypatch.setattr("pimsim.results.result.check", broken)
+    monkeypatch.setattr("pimsim.results.pim_gpt.check", broken)
     code, out, err = pimsim("pim-gpt", tiny, "--out", tmp_path / "run", "--timeline", tmp_path / "t.json")
     assert (code, out) == (1, "")
     assert err.endswith("law 'energy' is broken: by a joule\n")

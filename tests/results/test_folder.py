@@ -11,8 +11,8 @@ from pimsim.config import load_system, load_workload
 from pimsim.errors import InputError
 from pimsim.results import folder
 
-FILES = {"summary.json", "operators.csv", "tokens.csv", "cycles_by_cause.csv", "config.yaml", "workload.yaml", "provenance.csv",
-         "report.txt"}  # fmt: skip
+FILES = {"summary.json", "tables.json", "operators.csv", "tokens.csv", "cycles_by_cause.csv", "config.yaml", "workload.yaml",
+         "provenance.csv", "report.txt"}  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ import pickle
 import pytest
 
 import pimsim
-from pimsim.results.time import CAUSE_NAMES
+from pimsim.results.pim_gpt.time import CAUSE_NAMES
 
 
 @pytest.fixture(scope="module", params=["none", "pipelined"])

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from pimsim.results.time import CAUSE_NAMES, by_operator, by_operator_and_cause, seconds
+from pimsim.results.pim_gpt.time import CAUSE_NAMES, by_operator, by_operator_and_cause, seconds
+from pimsim.results.result import Row
 from pimsim.sim.run import Run
-
-Row = dict[str, Any]
 
 
 def operator_rows(run: Run) -> list[Row]:
@@ -39,3 +39,9 @@ def token_rows(run: Run) -> list[Row]:
          "begin_s": seconds(run, begin), "latency_s": seconds(run, end - begin)}
         for number, (_, phase, context, begin, end) in enumerate(run.recorder.steps)
     ]  # fmt: skip
+
+
+def cause_rows(facts: Mapping[str, Any]) -> list[Row]:
+    """Cycles of an average channel by cause."""
+    shares = facts["share_by_cause"]
+    return [{"cause": cause, "cycles": cycles, "share": shares[cause]} for cause, cycles in facts["cycles_by_cause"].items()]

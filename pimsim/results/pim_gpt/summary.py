@@ -6,11 +6,10 @@ from typing import Any
 
 from pimsim import __version__, units
 from pimsim.dram.spec import Effect
-from pimsim.results.energy import OVER_PINS
-from pimsim.results.time import by_cause, by_operator, seconds
+from pimsim.results.pim_gpt.energy import OVER_PINS
+from pimsim.results.pim_gpt.time import by_cause, by_operator, seconds
+from pimsim.results.result import SCHEMA_VERSION
 from pimsim.sim.run import Run
-
-SCHEMA_VERSION = 1
 
 
 def summary(run: Run, energy_j: dict[str, float], checks: dict[str, bool | str]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pimsim.errors import SimulationError
 from pimsim.kernels.table import CAUSES
 from pimsim.mapping.count import Count
-from pimsim.results.time import by_operator
+from pimsim.results.pim_gpt.time import by_operator
 from pimsim.sim.run import Run
 
 

@@ -1,0 +1,31 @@
+"""What is reported of a PIM-GPT style run: summary, tables, energy, and the laws that it must keep."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pimsim.config import resolved
+from pimsim.results.pim_gpt.check import check
+from pimsim.results.pim_gpt.energy import energy
+from pimsim.results.pim_gpt.summary import summary
+from pimsim.results.pim_gpt.table import cause_rows, operator_rows, token_rows
+from pimsim.results.result import Result
+from pimsim.results.source import sources
+from pimsim.sim.run import Run
+
+
+def result(run: Run, blame: Mapping[str, Any] | None = None) -> Result:
+    """Derive energy and tables, and check every law. ``blame``: what held commands back, if that was looked at.
+
+    Raises:
+        SimulationError: a law is broken.
+        InputError: the energies of the part contradict one another.
+    """
+    parts = energy(run)
+    facts = summary(run, parts, dict(check(run, parts, sum(parts.values()))))
+    if blame is not None:
+        facts["blame"] = blame
+    tables = {"operators": operator_rows(run), "tokens": token_rows(run), "cycles_by_cause": cause_rows(facts)}
+    return Result(facts, {name: tuple(rows) for name, rows in tables.items()}, resolved(run.config),
+                  resolved(run.workload) if run.workload else None, sources(run.config), run)
