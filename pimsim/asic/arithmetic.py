@@ -36,6 +36,12 @@ def _bit_subtract(constant: int, x: Array, shift: int) -> Array:
     return np.subtract(np.uint32(constant), np.right_shift(x.view(np.uint32), shift)).view(np.float32)
 
 
+def _drop(x: Array, y: Array) -> Array:
+    out = x.copy()
+    np.put_along_axis(out, np.argmax(np.equal(x, y), axis=-1)[..., None], np.float32(-1), axis=-1)
+    return out
+
+
 _FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     "add": np.add,
     "subtract": np.subtract,
@@ -44,6 +50,7 @@ _FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     "round": np.rint,
     "scale_exponent": _scale_exponent,
     "bit_subtract": _bit_subtract,
+    "drop": _drop,
     "multiply": np.multiply,
 }
 assert _FUNCTIONS.keys() == PRIMITIVES.keys()

@@ -32,6 +32,7 @@ PRIMITIVES: Mapping[str, Unit] = {
     "round": Unit.ADDER,
     "scale_exponent": Unit.ADDER,
     "bit_subtract": Unit.ADDER,
+    "drop": Unit.ADDER,
     "multiply": Unit.MULTIPLIER,
 }
 
@@ -84,6 +85,10 @@ class Datapath(ABC, Generic[V]):
     def bit_subtract(self, constant: int, x: V, shift: int) -> V:
         """The float32 whose bit pattern is ``constant - (bits of x >> shift)``."""
         return self.apply("bit_subtract", constant, x, shift)
+
+    def drop(self, x: V, y: V) -> V:
+        """x with the first element of each row that equals y (one column) lowered to -1: a comparison each."""
+        return self.apply("drop", x, y)
 
     def sum(self, x: V) -> V:
         """Sum of each row (one column) in an adder tree: columns - 1 additions, log2(columns) deep."""

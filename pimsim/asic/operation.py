@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from pimsim.asic.spec import AsicSpec
@@ -26,6 +27,11 @@ class Operation:
     shared: frozenset[str]  # inputs that are the same for every row
     by_row: bool  # False: element by element, every element is a row of its own
     sincos_table: bool  # some inputs come from the sine and cosine table
+    counted: str = ""  # keyword of the program that says how often it repeats something: part of the kind ("topk:2")
+
+    def times(self, count: int) -> Operation:
+        """This operation with its count fixed, as the kind ``kind:count``."""
+        return replace(self, kind=f"{self.kind}:{count}", program=partial(self.program, **{self.counted: count}), counted="")
 
     def check(self, spec: AsicSpec) -> None:
         """Raise :class:`InputError` if an ASIC like ``spec`` cannot run this operation."""
@@ -38,7 +44,7 @@ OPERATIONS: dict[str, Operation] = {}
 
 
 def operation(
-    kind: str, *, by_row: bool = False, shared: tuple[str, ...] = (), sincos_table: bool = False
+    kind: str, *, by_row: bool = False, shared: tuple[str, ...] = (), sincos_table: bool = False, counted: str = ""
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Decorate ``program(datapath, *inputs, **immediates)`` to make it the operation ``kind``.
 
@@ -52,7 +58,7 @@ def operation(
             raise ValueError(f"ASIC operation '{kind}' is registered twice")
         if not set(shared) <= set(inputs):
             raise ValueError(f"ASIC operation '{kind}' has the inputs {inputs}, not all of {shared}")
-        OPERATIONS[kind] = Operation(kind, program, inputs, frozenset(shared), by_row, sincos_table)
+        OPERATIONS[kind] = Operation(kind, program, inputs, frozenset(shared), by_row, sincos_table, counted)
         return program
 
     return add

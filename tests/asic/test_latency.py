@@ -6,13 +6,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pimsim.asic.latency import cost, cost_of_one
-from pimsim.asic.operation import OPERATIONS
+from pimsim.asic.operations import find
 from pimsim.asic.spec import AsicSpec
 from pimsim.errors import InputError
 
+from .conftest import KINDS
+
 TABLE = AsicSpec(sincos_table=True)
-SIZES = st.tuples(st.sampled_from(sorted(OPERATIONS)), st.integers(1, 3000), st.integers(1, 300)).map(
-    lambda s: (s[0], s[1], s[2] if OPERATIONS[s[0]].by_row else 1)
+SIZES = st.tuples(st.sampled_from(KINDS), st.integers(1, 3000), st.integers(1, 300)).map(
+    lambda s: (s[0], s[1], s[2] if find(s[0]).by_row else 1)
 )
 
 SPECS_OF_ANY_SIZE = st.builds(
@@ -171,7 +173,7 @@ def test_the_latency_model_loads_no_numpy():
 
 
 @settings(max_examples=150, deadline=None)
-@given(spec=SPECS_OF_ANY_SIZE, kind=st.sampled_from(sorted(k for k, o in OPERATIONS.items() if o.by_row)), rows=st.integers(1, 70),
+@given(spec=SPECS_OF_ANY_SIZE, kind=st.sampled_from([k for k in KINDS if find(k).by_row]), rows=st.integers(1, 70),
        columns=st.integers(16, 3000))  # fmt: skip
 def test_lengths_worked_out_together_cost_what_each_costs(spec, kind, rows, columns):
     assert cost(spec, kind, rows, columns) == cost_of_one(spec, kind, rows, columns)

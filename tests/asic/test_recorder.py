@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 
 from pimsim.asic.arithmetic import Arithmetic
 from pimsim.asic.latency import cost
-from pimsim.asic.operation import OPERATIONS
+from pimsim.asic.operations import find
 from pimsim.asic.recorder import Recorder, Stage, schedule
 from pimsim.asic.spec import AsicSpec
+
+from .conftest import KINDS
 
 UNIT_OF = {
     "add": "adds",
@@ -20,6 +22,7 @@ UNIT_OF = {
     "maximum": "adds",
     "minimum": "adds",
     "rint": "adds",
+    "equal": "adds",
     "ldexp": "adds",
     "multiply": "multiplies",
     "right_shift": "wiring",
@@ -60,9 +63,9 @@ SPECS = st.builds(
 
 @settings(max_examples=25, deadline=None)
 @given(spec=SPECS, rows=st.integers(1, 5), columns=st.integers(1, 40), seed=st.integers(0, 99))
-@pytest.mark.parametrize("kind", sorted(OPERATIONS))
+@pytest.mark.parametrize("kind", KINDS)
 def test_counts_equal_what_the_arithmetic_performs(kind, spec, rows, columns, seed):
-    operation = OPERATIONS[kind]
+    operation = find(kind)
     columns = columns if operation.by_row else 1
     rng = np.random.default_rng(seed)
     inputs = [rng.normal(size=(1 if name in operation.shared else rows, columns)) for name in operation.inputs]
@@ -95,16 +98,18 @@ def closed_form(kind: str, n: int, terms: int, newton: int, invsqrt: int) -> tup
         "softmax": n * (exp + [2, 2]) + reciprocal + [2 * (n - 1), 0],
         "layernorm": unit + [n - 1 + n + n, 1 + n],
         "rmsnorm": unit + [0, n],
+        "combine": [n - 1, n],
     }
+    forms["topk:3"] = forms["softmax"] + [3 * (n - 1) + 2 * n, 0]
     adds, multiplies = forms[kind]
     return int(adds), int(multiplies)
 
 
-@pytest.mark.parametrize("kind", sorted(OPERATIONS))
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(("terms", "newton", "invsqrt"), [(6, 3, 2), (4, 1, 1), (9, 0, 4)])
 def test_counts_equal_the_closed_forms(kind, terms, newton, invsqrt):
     spec = AsicSpec(taylor_terms=terms, newton_steps=newton, invsqrt_newton_steps=invsqrt, sincos_table=True)
-    n = 37 if OPERATIONS[kind].by_row else 1
+    n = 37 if find(kind).by_row else 1
     found = cost(spec, kind, 1, n)
     assert (found.adds, found.multiplies) == closed_form(kind, n, terms, newton, invsqrt)
 

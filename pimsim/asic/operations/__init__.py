@@ -14,6 +14,11 @@ for _module in pkgutil.iter_modules(__path__):
 
 def find(kind: str) -> Operation:
     """The operation ``kind``. Raises :class:`InputError` with the nearest known one."""
-    if kind not in OPERATIONS:
-        raise InputError(Problem(f"the ASIC has no operation '{kind}'", nearest(kind, list(OPERATIONS))))
-    return OPERATIONS[kind]
+    name, _, count = kind.partition(":")
+    if name not in OPERATIONS or bool(OPERATIONS[name].counted) != (count.isdecimal() and int(count) > 0):
+        raise InputError(Problem(f"the ASIC has no operation '{kind}'", nearest(kind, [_spelled(o) for o in OPERATIONS.values()])))
+    return OPERATIONS[name].times(int(count)) if count else OPERATIONS[name]
+
+
+def _spelled(operation: Operation) -> str:
+    return f"{operation.kind}:<count>" if operation.counted else operation.kind
