@@ -26,6 +26,10 @@ def _names(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
+Approximations = Annotated[tuple[Approximation, ...], BeforeValidator(_names)]
+"""What may be approximated."""
+
+
 class EnergyConfig(Config):
     """How energy is computed from currents, and what the pins cost."""
 
@@ -40,7 +44,7 @@ class SystemOptions(Config):
 
     overlap: Literal["none", "pipelined"] = "none"
     """none: an instruction starts once ASIC and memory are both idle; pipelined: once its operands are there"""
-    approximate: Annotated[tuple[Approximation, ...], BeforeValidator(_names)] = ()
+    approximate: Approximations = ()
     """what may be approximated (its error is reported): layers, iterations"""
 
 

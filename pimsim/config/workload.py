@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, Field
 
-from pimsim.config.base import Described
-from pimsim.config.quantity import Count, refuse
+from pimsim.config.base import Config, Described
+from pimsim.config.quantity import Count, Factor, Whole, refuse
+from pimsim.config.system import Approximations
 from pimsim.errors import nearest
 from pimsim.model.dtype import ALIASES, BITS, canonical
 
@@ -17,6 +18,23 @@ def _dtype(name: str) -> str:
     if short is None:
         raise refuse(f"'{name}' is not a data type", nearest(name, [*BITS, *ALIASES]))
     return short
+
+
+class ArrivalsConfig(Config):
+    """Requests that arrive over time, with lengths like those of a published data set (docs/scheduling.md)."""
+
+    dataset: Literal["alpaca", "sharegpt"]
+    """whose lengths of inputs and outputs are drawn"""
+    warm: Whole = 0
+    """requests that are in service from the beginning, as a server that has long been busy has them"""
+    number: Whole = 0
+    """requests that arrive later"""
+    rate: Factor | None = None
+    """requests a second, a Poisson process"""
+    seed: Whole = 1
+    """of lengths and arrivals"""
+    max_tokens: Annotated[Count, Field(ge=2)] = 2048
+    """longest request, input and output together; longer ones are cut"""
 
 
 class WorkloadConfig(Described):
@@ -38,6 +56,12 @@ class WorkloadConfig(Described):
     """whether the embedding look-up is run"""
     requests: str | None = None
     """CSV file of requests, instead of batch and lengths"""
+    arrivals: ArrivalsConfig | None = None
+    """requests over time, instead of batch and lengths"""
+    iterations: Count | None = None
+    """iterations after which serving stops; none: once all requests are done"""
+    approximate: Approximations = ()
+    """what may be approximated, besides what system.approximate allows"""
     part: Literal["all", "block", "qkv", "attention", "ffn"] = "all"
     """which part of the model is run"""
     dtype: Annotated[str, AfterValidator(_dtype)] = "bf16"

@@ -171,9 +171,10 @@ class Workload(Protocol):
 
 def lower_workload(workload: Workload) -> Trace:
     """Load the workload's model and :func:`lower` it. Raises InputError, also for a workload of request files."""
-    if workload.requests is not None:
-        raise InputError(Problem("a file of requests has no operator trace before it is scheduled",
-                                 "batch, prompt_tokens and output_tokens", key="workload.requests"))  # fmt: skip
+    for key in ("requests", "arrivals"):
+        if getattr(workload, key, None) is not None:
+            raise InputError(Problem("requests have no operator trace before they are scheduled",
+                                     "batch, prompt_tokens and output_tokens", key=f"workload.{key}"))  # fmt: skip
     return lower(load_architecture(workload.model), workload.batch, workload.prompt_tokens, workload.output_tokens,
                  workload.prefill, workload.lm_head, workload.embedding, workload.dtype, workload.part)  # fmt: skip
 
