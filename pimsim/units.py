@@ -62,6 +62,7 @@ SIZE = Dimension(
 FREQUENCY = Dimension("frequency", "Hz", _scaled("Hz", "-kMG"), "1 GHz", whole=True)
 RATE = Dimension("rate", "b/s", _scaled("b/s", "-kMGT") | _scaled("bit/s", "-kMGT"), "16 Gb/s", whole=True)
 BANDWIDTH = Dimension("bandwidth", "B/s", _scaled("B/s", "-kMGT"), "32 GB/s", whole=True)
+COMPUTE = Dimension("computing rate", "FLOP/s", _scaled("FLOP/s", "-kMGT"), "65 TFLOP/s")
 VOLTAGE = Dimension("voltage", "V", _scaled("V", "m-"), "1.25 V")
 CURRENT = Dimension("current", "A", _scaled("A", "nuµm-"), "71 mA")
 POWER = Dimension("power", "W", _scaled("W", "nuµm-k"), "149.29 mW")
@@ -69,9 +70,10 @@ ENERGY = Dimension("energy", "J", _scaled("J", "fpnuµm-"), "2.95 nJ")
 ENERGY_PER_BIT = Dimension("energy per bit", "J/bit", _scaled("J/bit", "fpn-") | _scaled("J/b", "fpn-"), "5.5 pJ/bit")
 AREA = Dimension("area", "mm2", {"mm2": Fraction(1), "um2": Fraction(1, 10**6), "mm²": Fraction(1)}, "0.64 mm2")
 
+_DIMENSIONS = (TIME, SIZE, FREQUENCY, RATE, BANDWIDTH, VOLTAGE, CURRENT, POWER, ENERGY, ENERGY_PER_BIT, AREA)
 _CYCLE_UNITS = ("ck", "nCK", "cycles", "cycle")
 _ALL_UNITS = frozenset(_CYCLE_UNITS).union(
-    TIME.units, SIZE.units, FREQUENCY.units, RATE.units, BANDWIDTH.units, VOLTAGE.units, CURRENT.units, POWER.units,
+    TIME.units, SIZE.units, FREQUENCY.units, RATE.units, BANDWIDTH.units, COMPUTE.units, VOLTAGE.units, CURRENT.units, POWER.units,
     ENERGY.units, ENERGY_PER_BIT.units, AREA.units,
 )
 
@@ -87,6 +89,26 @@ def is_quantity(text: str) -> bool:
     """Whether ``text`` is a number with a unit of any dimension ("12 ns", "27 ck")."""
     match = _QUANTITY.fullmatch(text)
     return match is not None and match[2] in _ALL_UNITS
+
+
+def split(text: str) -> tuple[Fraction, str]:
+    """Number and unit of a quantity of any dimension. Raises :class:`UnitError` if it is none."""
+    number, unit = _split(text, "12 ns")
+    if unit not in _ALL_UNITS:
+        raise UnitError(f"'{unit}' is not a unit", f"for example '{TIME.example}'")
+    return number, unit
+
+
+def amount(text: str) -> tuple[str, Fraction]:
+    """Dimension and exact number of base units of a quantity of any dimension (clocks: "cycles").
+
+    Raises :class:`UnitError` if it is none.
+    """
+    number, unit = split(text)
+    for dimension in _DIMENSIONS:
+        if unit in dimension.units:
+            return dimension.name, number * dimension.units[unit]
+    return "cycles", number
 
 
 def parse(value: object, dimension: Dimension) -> int | float:
