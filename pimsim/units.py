@@ -70,12 +70,9 @@ ENERGY = Dimension("energy", "J", _scaled("J", "fpnuµm-"), "2.95 nJ")
 ENERGY_PER_BIT = Dimension("energy per bit", "J/bit", _scaled("J/bit", "fpn-") | _scaled("J/b", "fpn-"), "5.5 pJ/bit")
 AREA = Dimension("area", "mm2", {"mm2": Fraction(1), "um2": Fraction(1, 10**6), "mm²": Fraction(1)}, "0.64 mm2")
 
-_DIMENSIONS = (TIME, SIZE, FREQUENCY, RATE, BANDWIDTH, VOLTAGE, CURRENT, POWER, ENERGY, ENERGY_PER_BIT, AREA)
+_DIMENSIONS = (TIME, SIZE, FREQUENCY, RATE, BANDWIDTH, COMPUTE, VOLTAGE, CURRENT, POWER, ENERGY, ENERGY_PER_BIT, AREA)
 _CYCLE_UNITS = ("ck", "nCK", "cycles", "cycle")
-_ALL_UNITS = frozenset(_CYCLE_UNITS).union(
-    TIME.units, SIZE.units, FREQUENCY.units, RATE.units, BANDWIDTH.units, COMPUTE.units, VOLTAGE.units, CURRENT.units, POWER.units,
-    ENERGY.units, ENERGY_PER_BIT.units, AREA.units,
-)
+_ALL_UNITS = frozenset(_CYCLE_UNITS).union(*(dimension.units for dimension in _DIMENSIONS))
 
 
 def _split(text: str, example: str) -> tuple[Fraction, str]:
