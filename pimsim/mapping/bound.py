@@ -7,9 +7,8 @@ multipliers busy. A run that is faster than a bound is wrong.
 from __future__ import annotations
 
 from pimsim.asic.latency import cost
-from pimsim.asic.operation import OPERATIONS
 from pimsim.mapping.geometry import ceil_div
-from pimsim.mapping.pim_gpt import NORMS, PimGptMapping
+from pimsim.mapping.pim_gpt import PimGptMapping, asic_work
 from pimsim.model.operator import Operator
 
 
@@ -20,9 +19,9 @@ def bound_ticks(mapping: PimGptMapping, op: Operator) -> int:
         compute = ceil_div(op.macs, memory.units * memory.lanes) * pace.mac
         results = ceil_div(op.rows, memory.lanes * memory.channels) * pace.burst
         return max(compute, results)
-    if op.kind in OPERATIONS:
-        rows, columns = (op.rows // op.cols, op.cols) if op.kind in NORMS else (op.rows, 1)
-        spent = cost(mapping.asic, op.kind, rows, columns)
+    work = asic_work(op)
+    if work is not None:
+        spent = cost(mapping.asic, *work)
         cycles = max(spent.adds // mapping.asic.adders, spent.multiplies // mapping.asic.multipliers)
         return cycles * pace.asic_cycle_fs // pace.tick_fs
     if op.kind == "kv_append":

@@ -7,7 +7,11 @@
   Its heads stand behind one another and fill rows: as many whole heads a row as fit are a chunk.
   Tokens stand for slots of the cache: the newest token takes the oldest's where there is an attention window.
 * V is column-major: head h belongs to channel ``h % channels``; dimension j of it to bank ``j % banks``, *sub* ``j // banks``.
-  A row holds 1,024 tokens of one dimension, so every new token touches one row a dimension.
+  A row holds 1,024 tokens of one dimension, so every new token touches one row a dimension. Where there are fewer heads than
+  channels, heads are cut into *pieces* of equal, whole subs, as many as keep more channels busy; a piece stands for a head.
+* A matrix for each head (multi-head latent attention) lies like V: head h, or a piece of its outputs, in channel ``h % channels``,
+  output j of it in bank ``j % banks``, sub ``j // banks``. Short rows are shared: as many subs as fit stand behind one another, and
+  the operand buffer holds the head's input as often.
 
 Everything here is counting; the programs that follow from it are in ``pimsim.mapping.pim_gpt``.
 """
@@ -50,6 +54,15 @@ class Memory:
     def units(self) -> int:
         """Banks of all channels."""
         return self.channels * self.banks
+
+
+def pieces(memory: Memory, heads: int, outputs: int) -> int:
+    """Into how many pieces a head of ``outputs`` outputs is cut so that ``heads`` heads keep more channels busy.
+
+    Pieces are equal and fill the banks of a channel; 1 where the channels are fewer than twice the heads.
+    """
+    most = min(memory.channels // heads, outputs // memory.banks)
+    return next((n for n in range(most, 1, -1) if outputs % (n * memory.banks) == 0), 1)
 
 
 @dataclass(frozen=True)
@@ -125,12 +138,18 @@ class Keys:
 
 @dataclass(frozen=True)
 class Values:
-    """The V cache of a layer: ``heads`` value heads of ``head_dim`` for up to ``capacity`` tokens."""
+    """The V cache of a layer: ``heads`` value heads, or pieces of them, of ``head_dim`` for up to ``capacity`` tokens."""
 
     memory: Memory
     heads: int
     head_dim: int
     capacity: int
+
+    @classmethod
+    def of(cls, memory: Memory, heads: int, head_dim: int, capacity: int) -> Values:
+        """The cache of so many heads, cut into pieces where that keeps more channels busy."""
+        cut = pieces(memory, heads, head_dim)
+        return cls(memory, heads * cut, head_dim // cut, capacity)
 
     def channel_heads(self, channel: int) -> int:
         """Heads of a channel: they spread unevenly when channels do not divide them."""
@@ -163,3 +182,58 @@ class Values:
     def rows(self) -> int:
         """Rows of every bank (of the channel with the most heads)."""
         return self.channel_heads(0) * self.subs * self.chunks
+
+
+@dataclass(frozen=True)
+class HeadWeights:
+    """A matrix of ``outputs`` x ``inputs`` for each of ``heads`` heads, or pieces of them."""
+
+    memory: Memory
+    heads: int
+    outputs: int
+    inputs: int
+
+    @classmethod
+    def of(cls, memory: Memory, heads: int, outputs: int, inputs: int) -> HeadWeights:
+        """The matrices of so many heads, cut into pieces where that keeps more channels busy."""
+        cut = pieces(memory, heads, outputs)
+        return cls(memory, heads * cut, outputs // cut, inputs)
+
+    @cached_property
+    def chunk_columns(self) -> tuple[int, ...]:
+        """Columns of each chunk of the inputs."""
+        return Weights(self.memory, self.outputs, self.inputs).chunk_columns
+
+    @property
+    def subs(self) -> int:
+        """Outputs of a head in the fullest bank."""
+        return ceil_div(self.outputs, self.memory.banks)
+
+    @cached_property
+    def packed(self) -> int:
+        """Subs that share a row."""
+        return min(self.memory.columns // self.chunk_columns[0], self.subs)
+
+    @property
+    def chunk_rows(self) -> int:
+        """Rows of one chunk of a head."""
+        return ceil_div(self.subs, self.packed)
+
+    @property
+    def head_rows(self) -> int:
+        """Rows of one head."""
+        return len(self.chunk_columns) * self.chunk_rows
+
+    def channel_heads(self, channel: int) -> int:
+        """Heads of a channel."""
+        return ceil_div(max(self.heads - channel, 0), self.memory.channels)
+
+    def place(self, head_slot: int, chunk: int, sub: int) -> tuple[int, int]:
+        """(row within the region, first column) of one (head of the channel, chunk, sub)."""
+        row, part = divmod(sub, self.packed)
+        return head_slot * self.head_rows + chunk * self.chunk_rows + row, part * self.chunk_columns[chunk]
+
+    @property
+    def rows(self) -> int:
+        """Rows of every bank (of the channel with the most heads)."""
+        return self.channel_heads(0) * self.head_rows

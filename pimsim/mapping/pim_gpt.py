@@ -17,7 +17,8 @@ from dataclasses import dataclass, field
 from pimsim.asic.latency import cost
 from pimsim.asic.operations import OPERATIONS
 from pimsim.asic.spec import AsicSpec
-from pimsim.mapping.geometry import Keys, Memory, Values, Weights, cache_slot, ceil_div
+from pimsim.mapping.cache import attended, value_dim
+from pimsim.mapping.geometry import HeadWeights, Keys, Memory, Values, Weights, cache_slot, ceil_div
 from pimsim.mapping.pim_gpt_program import Commands, Pace, Programs
 from pimsim.mapping.placement import Placement
 from pimsim.mapping.program import ProgramLibrary
@@ -40,9 +41,23 @@ class Product:
     first: int
 
 
+def asic_work(op: Operator) -> tuple[str, int, int] | None:
+    """(kind, rows, columns) of what the ASIC does for an operator by itself; None for what needs the memory.
+
+    Kinds and sizes are those of :func:`pimsim.asic.latency.cost`.
+    """
+    if op.kind == "topk":
+        return f"topk:{op.rows}", op.batch, op.cols
+    if op.kind == "combine":
+        return op.kind, op.rows, op.cols
+    if op.kind not in OPERATIONS:
+        return None
+    return (op.kind, op.rows // op.cols, op.cols) if op.kind in NORMS else (op.kind, op.rows, 1)
+
+
 def category(op: Operator) -> str:
     """What an operator is reported as: a matrix by its name in the layer, everything else by its kind."""
-    return op.name.rsplit(".", 1)[-1] if op.kind == "matvec" else op.kind
+    return op.name.rsplit(".", 1)[-1] if op.kind in ("matvec", "head_matvec") else op.kind
 
 
 @dataclass
@@ -56,7 +71,8 @@ class PimGptMapping:
     capacity: int
     _places: dict[tuple[int, int, str], tuple[int, int]] = field(default_factory=dict)
     _products: dict[tuple[int, int], Product] = field(default_factory=dict)
-    _shapes: dict[tuple[int, int], tuple[Keys, Values]] = field(default_factory=dict)
+    _keys: dict[tuple[int, int], Keys] = field(default_factory=dict)
+    _values: dict[tuple[int, int], Values] = field(default_factory=dict)
 
     @property
     def memory(self) -> Memory:
@@ -95,6 +111,8 @@ class PimGptMapping:
                 last = self._matvec(out, index, op, block, after, [block.operators[f] for f in followers])
                 for f in (index, *followers):
                     done[f] = (last,)
+            elif op.kind == "head_matvec":
+                done[index] = (self._head_matvec(out, index, op, block, after),)
             elif op.kind == "kv_append":
                 done[index], behind = self._append(out, index, op, block, after)
                 late += behind
@@ -134,8 +152,11 @@ class PimGptMapping:
         return chain
 
     def _asic_ticks(self, op: Operator, elements: int = 0) -> int:
-        rows, columns = (op.rows // op.cols, op.cols) if op.kind in NORMS else (op.rows, 1)
-        return self.pace.ticks(cost(self.asic, op.kind, elements or rows, columns).cycles)
+        work = asic_work(op)
+        if work is None:
+            raise ValueError(f"the ASIC has no operation for operator '{op.name}' ({op.kind})")
+        kind, rows, columns = work
+        return self.pace.ticks(cost(self.asic, kind, elements or rows, columns).cycles)
 
     def _io_ticks(self, bursts: int) -> int:
         """Least ticks in which the ASIC gives out or takes in so many bursts (a broadcast counts once)."""
@@ -179,13 +200,26 @@ class PimGptMapping:
         cycles += cost(self.asic, "bias", outputs).cycles if op.bias else 0
         return self.pace.ticks(cycles)
 
+    def _head_matvec(self, out: TaskList, index: int, op: Operator, block: Block, after: tuple[int, ...]) -> int:
+        """A product for each head; a channel works through its heads one after the other."""
+        weights = HeadWeights.of(self.memory, op.heads, op.rows // op.heads, op.cols)
+        programs = self._each(weights.channel_heads, lambda heads: self.programs.head_weight(weights, heads))
+        chunks = len(weights.chunk_columns)
+        bursts = weights.heads * (weights.packed * sum(weights.chunk_columns) + chunks * weights.subs)
+        row, step = self._place(block, op.name)
+        pim = out.add(Task(index, category(op), programs, row, step, duration=self._io_ticks(bursts),
+                           first=self.pace.first_result, after=after))
+        work = self._product_work(op, chunks, op.rows)
+        if not work:
+            return pim
+        return out.add(Task(index, f"{category(op)}_sum", duration=work, tail=work, first=work, streams=(pim,)))
+
     # ------------------------------------------------------------------ attention
 
     def _append(self, out: TaskList, index: int, op: Operator, block: Block,
                 after: tuple[int, ...]) -> tuple[tuple[int, ...], list[Task]]:
-        keys, values = self._caches(op)
-        attended = next((o.context for o in block.operators if o.kind == "score" and index in o.deps), op.context)
-        slot = cache_slot(op.context, attended)
+        keys, values = self._key_cache(op), self._value_cache(op.kv_heads, value_dim(block, index))
+        slot = cache_slot(op.context, attended(block, index))
         channel, bank, group = keys.bank(slot)
         key_program = self.programs.key_append(keys, bank)
         row, step = self._place(block, "kv_append.k")
@@ -200,7 +234,7 @@ class PimGptMapping:
         return done, [value]
 
     def _score(self, out: TaskList, index: int, op: Operator, block: Block, after: tuple[int, ...]) -> int:
-        keys, _ = self._caches(op)
+        keys = self._key_cache(op)
         passes = op.heads // op.kv_heads
         groups = [keys.channel_groups(c, op.context) for c in range(self.memory.channels)]
         programs = self._each(groups.__getitem__, lambda n: self.programs.score(keys, n, passes))
@@ -219,7 +253,7 @@ class PimGptMapping:
         return tuple(tasks)
 
     def _attend(self, out: TaskList, index: int, op: Operator, block: Block, after: tuple[int, ...]) -> tuple[int, ...]:
-        _, values = self._caches(op)
+        values = self._value_cache(op.kv_heads, op.head_dim)
         share = op.heads // op.kv_heads  # query heads that share a value head
         chunks = values.chunk_columns(op.context)
         row, step = self._place(block, "kv_append.v")
@@ -239,7 +273,7 @@ class PimGptMapping:
                                duration=self._io_ticks(bursts), first=self.pace.first_result, after=waits))
             ends.append(pim)
             if len(chunks) > 1:
-                outputs = sum(heads) * share * op.head_dim
+                outputs = sum(heads) * share * values.head_dim
                 ticks = self.pace.ticks(cost(self.asic, "partial_sum", outputs, len(chunks)).cycles)
                 ends[-1] = out.add(Task(index, "attend_sum", duration=ticks, tail=ticks, first=ticks, streams=(pim,)))
         return tuple(ends)
@@ -263,11 +297,17 @@ class PimGptMapping:
         programs = {n: program(n) for n in dict.fromkeys(shares)}
         return tuple(programs[n] for n in shares)
 
-    def _caches(self, op: Operator) -> tuple[Keys, Values]:
+    def _key_cache(self, op: Operator) -> Keys:
         shape = op.kv_heads, op.head_dim
-        if shape not in self._shapes:
-            self._shapes[shape] = Keys(self.memory, *shape, self.capacity), Values(self.memory, *shape, self.capacity)
-        return self._shapes[shape]
+        if shape not in self._keys:
+            self._keys[shape] = Keys(self.memory, *shape, self.capacity)
+        return self._keys[shape]
+
+    def _value_cache(self, kv_heads: int, head_dim: int) -> Values:
+        shape = kv_heads, head_dim
+        if shape not in self._values:
+            self._values[shape] = Values.of(self.memory, *shape, self.capacity)
+        return self._values[shape]
 
     def _place(self, block: Block, name: str) -> tuple[int, int]:
         """First row of a tensor in the block's first layer, and the distance to the next layer's."""

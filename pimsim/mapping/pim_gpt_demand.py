@@ -4,22 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pimsim.asic.operations import OPERATIONS
+from pimsim.asic.operations import OPERATIONS, find
+from pimsim.asic.spec import AsicSpec
 from pimsim.errors import InputError, Problem
-from pimsim.mapping.geometry import Keys, Memory, Values, Weights, ceil_div
+from pimsim.mapping.cache import value_dim
+from pimsim.mapping.geometry import HeadWeights, Keys, Memory, Values, Weights, ceil_div
+from pimsim.mapping.pim_gpt import asic_work
 from pimsim.model.architecture import Architecture
 from pimsim.model.dtype import BITS
 from pimsim.model.operator import Operator
 from pimsim.model.trace import Block, Trace
 
 ELEMENT_BITS = 16
-FIXED = frozenset({"matvec", "embed"})
+FIXED = frozenset({"matvec", "head_matvec", "embed"})
 """Operators whose stored operands do not change with the context."""
-IN_MEMORY = frozenset({"matvec", "kv_append", "score", "attend", "embed"})
+IN_MEMORY = frozenset({"matvec", "head_matvec", "kv_append", "score", "attend", "embed"})
 
 
-def demands(memory: Memory, trace: Trace) -> tuple[dict[tuple[int, str], int], int]:
+def demands(memory: Memory, asic: AsicSpec, trace: Trace) -> tuple[dict[tuple[int, str], int], int]:
     """Rows of every bank that each (layer, tensor) of a trace needs, and the tokens that the KV space is reserved for.
+
+    Of a mixture of experts, all are there, whichever of them the trace uses.
 
     Raises:
         InputError: every operator that this mapping cannot run, with its name.
@@ -27,6 +32,7 @@ def demands(memory: Memory, trace: Trace) -> tuple[dict[tuple[int, str], int], i
     capacity = max((step.context for step in trace.steps), default=1)
     rows: dict[tuple[int, str], int] = {}
     problems: dict[str, Problem] = {}
+    placed: set[tuple[int, int, str]] = set()  # (first layer, layers, matrix) of experts: all are placed with the first
     seen: dict[tuple[int, ...], Block] = {}  # by identity of what does not change with the context; blocks keep it alive
     for step in trace.steps:
         for block in step.blocks:
@@ -34,12 +40,17 @@ def demands(memory: Memory, trace: Trace) -> tuple[dict[tuple[int, str], int], i
             if key in seen:
                 continue
             seen[key] = block
-            for op in block.operators:
-                problem = _unsupported(memory, op)
+            for index, op in enumerate(block.operators):
+                if _of_expert(op.name) and trace.architecture is not None:
+                    matrix = (block.first_layer, block.repeat, op.name.rpartition(".")[2])
+                    if matrix in placed:
+                        continue
+                    placed.add(matrix)
+                problem = _unsupported(memory, asic, block, index)
                 if problem:
                     problems.setdefault(op.name, problem)
                     continue
-                for name, need in _rows(memory, op, capacity, trace.architecture):
+                for name, need in _rows(memory, block, index, capacity, trace.architecture):
                     for r in range(block.repeat):
                         at = (block.first_layer + r, name)
                         rows[at] = max(rows.get(at, 0), need)
@@ -47,22 +58,39 @@ def demands(memory: Memory, trace: Trace) -> tuple[dict[tuple[int, str], int], i
         raise InputError(dict.fromkeys(problems.values()))
     for block in sorted(seen.values(), key=lambda block: (block.first_layer, block.repeat)):
         # layers that are folded into one block lie evenly spaced, so they get the rows of the largest
-        fixed = [op for op in block.operators if op.kind in FIXED]
-        for name in {name for op in fixed for name, _ in _rows(memory, op, capacity, trace.architecture)}:
+        fixed = [i for i, op in enumerate(block.operators) if op.kind in FIXED and not _of_expert(op.name)]
+        for name in {name for i in fixed for name, _ in _rows(memory, block, i, capacity, trace.architecture)}:
             layers = [(block.first_layer + r, name) for r in range(block.repeat)]
             rows.update(dict.fromkeys(layers, max(rows[layer] for layer in layers)))
     return rows, capacity
 
 
-def _rows(memory: Memory, op: Operator, capacity: int, arch: Architecture | None) -> Iterable[tuple[str, int]]:
-    """(tensor, rows of every bank) that an operator's stored operands need."""
+def _rows(memory: Memory, block: Block, index: int, capacity: int, arch: Architecture | None) -> Iterable[tuple[str, int]]:
+    """(tensor, rows of every bank) that an operator's stored operands need; of an expert, those of all experts."""
+    op = block.operators[index]
     if op.kind == "matvec":
-        yield op.name, Weights(memory, op.rows, op.cols).rows
+        rows = Weights(memory, op.rows, op.cols).rows
+        yield from ((name, rows) for name in _experts(op.name, arch))
+    elif op.kind == "head_matvec":
+        yield op.name, HeadWeights.of(memory, op.heads, op.rows // op.heads, op.cols).rows
     elif op.kind == "kv_append":
         yield "kv_append.k", Keys(memory, op.kv_heads, op.head_dim, capacity).rows
-        yield "kv_append.v", Values(memory, op.kv_heads, op.head_dim, capacity).rows
+        yield "kv_append.v", Values.of(memory, op.kv_heads, value_dim(block, index), capacity).rows
     elif op.kind == "embed":
         yield op.name, ceil_div(ceil_div(_entries(op, arch), memory.units) * ceil_div(op.rows, memory.lanes), memory.columns)
+
+
+def _of_expert(name: str) -> bool:
+    """Whether an operator is one expert's: ``experts.<number>.ffn1``."""
+    return name.startswith("experts.")
+
+
+def _experts(name: str, arch: Architecture | None) -> Iterable[str]:
+    """The matrix ``name`` of all experts where it is one of an expert (``experts.<number>.ffn1``), else ``name``."""
+    if arch is None or not _of_expert(name):
+        return (name,)
+    matrix = name.rpartition(".")[2]
+    return (f"experts.{expert}.{matrix}" for expert in range(arch.experts))
 
 
 def _entries(op: Operator, arch: Architecture | None) -> int:
@@ -74,8 +102,9 @@ def _entries(op: Operator, arch: Architecture | None) -> int:
     return arch.vocab + (arch.max_position if op.cols > 1 else 0)
 
 
-def _unsupported(memory: Memory, op: Operator) -> Problem | None:
+def _unsupported(memory: Memory, asic: AsicSpec, block: Block, index: int) -> Problem | None:
     """What keeps this mapping from running an operator, if anything does."""
+    op = block.operators[index]
     where = f"operator '{op.name}' ({op.kind})"
     if op.batch != 1:
         return Problem(f"a batch of {op.batch}", "mapping pim-gpt runs one sequence at a time", key="workload.batch")
@@ -87,12 +116,18 @@ def _unsupported(memory: Memory, op: Operator) -> Problem | None:
         columns = ceil_div(op.head_dim, memory.lanes)
         if columns > memory.columns:
             return Problem(f"{where}: a head of {op.head_dim} does not fit into a row", f"at most {memory.row_elements}")
-        if op.kind == "kv_append" and op.rows != 2 * op.kv_heads * op.head_dim:
-            return Problem(f"{where}: K and V share {op.rows} elements", "mapping pim-gpt stores K and V separately")
+        if op.kind == "kv_append" and not value_dim(block, index):
+            return Problem(f"{where}: K and V share {op.rows} elements", "an attend that says which of them are V")
         return None
-    if op.kind == "matvec" and op.heads:
-        return Problem(f"{where}: a matrix for every head", "mapping pim-gpt has no per-head products")
-    if op.kind not in IN_MEMORY and op.kind not in OPERATIONS:
+    if op.kind in IN_MEMORY:
+        return None
+    work = asic_work(op)
+    if work is None:
         return Problem(f"{where}: neither the memory nor the ASIC can run it",
                        "kinds: " + ", ".join(sorted({*IN_MEMORY, *OPERATIONS})))
+    try:
+        find(work[0]).check(asic)
+    except InputError as error:
+        missing = error.problems[0]
+        return Problem(f"{where}: {missing.message}", missing.allowed, key=missing.key)
     return None

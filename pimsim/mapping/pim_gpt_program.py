@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from pimsim.mapping.geometry import Keys, Memory, Values, Weights, ceil_div
+from pimsim.mapping.geometry import HeadWeights, Keys, Memory, Values, Weights, ceil_div
 from pimsim.mapping.program import ProgramBuilder, ProgramLibrary
 
 
@@ -85,6 +85,32 @@ class Programs:
                     p.command(c.result_read)
 
         return self.library.get(("weights", weights.chunk_columns, weights.slots, slots), build)
+
+    def head_weight(self, weights: HeadWeights, heads: int) -> int:
+        """Products of so many heads: each one's input into the buffer as often as subs share a row, then row by row."""
+        if not heads:
+            return -1
+        c = self.commands
+        full, rest = divmod(weights.subs, weights.packed)
+
+        def products(p: ProgramBuilder, row: int, columns: int, times: int) -> None:
+            with p.loop(times, column_step=columns, wide=True):
+                p.command(c.mac_all, row=row, count=columns)
+                p.command(c.result_read)
+
+        def build(p: ProgramBuilder) -> None:
+            with p.loop(heads, row_step=weights.head_rows, wide=True):
+                for chunk, columns in enumerate(weights.chunk_columns):
+                    row = chunk * weights.chunk_rows
+                    self._open_all(p, row)
+                    p.command(c.buffer_write, count=columns * weights.packed)
+                    if full:
+                        with p.loop(full, row_step=1, wide=True):
+                            products(p, row, columns, weights.packed)
+                    if rest:
+                        products(p, row + full, columns, rest)
+
+        return self.library.get(("head_weights", weights, heads), build)
 
     def key_append(self, keys: Keys, bank: int) -> int:
         c = self.commands

@@ -59,12 +59,12 @@ def build(config: SystemConfig, trace: Trace, options: Options) -> PimGptSystem:
         raise InputError(problems)
     compiled = compile_memory(memory, config.controller, pim)
     geometry = Memory(memory.channels, memory.banks, memory.column_bytes // BF16_BYTES, memory.columns)
-    if trace.architecture is not None and trace.steps:  # the last step needs the most: a look at it spares one at all
-        last, _ = demands(geometry, replace(trace, steps=[trace.steps[-1]]))
-        place(last, memory.rows, memory.row_bytes, memory.banks, memory.channels)
-    needed, capacity = demands(geometry, trace)
-    placement = place(needed, memory.rows, memory.row_bytes, memory.banks, memory.channels)
     spec = asic.spec()
+    if trace.architecture is not None and trace.steps:  # the last step needs the most: a look at it spares one at all
+        last, _ = demands(geometry, spec, replace(trace, steps=[trace.steps[-1]]))
+        place(last, memory.rows, memory.row_bytes, memory.banks, memory.channels)
+    needed, capacity = demands(geometry, spec, trace)
+    placement = place(needed, memory.rows, memory.row_bytes, memory.banks, memory.channels)
     programs = Programs(geometry, _commands(config, compiled), _pace(compiled, spec.clock_hz))
     mapping = PimGptMapping(programs, spec, config.system.overlap, placement, capacity)
     return PimGptSystem(config, compiled, PimPackage(compiled, memory.channels, options), mapping)

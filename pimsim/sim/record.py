@@ -9,6 +9,7 @@ import numpy as np
 
 from pimsim.devices.package import Segment
 from pimsim.mapping.bound import bound_ticks
+from pimsim.mapping.cache import value_dim
 from pimsim.mapping.count import Count, count
 from pimsim.mapping.pim_gpt import PimGptMapping, category
 from pimsim.mapping.task import TaskList
@@ -65,9 +66,9 @@ class Recorder:
             self.ticks[task.category] = self.ticks.get(task.category, 0) + ticks
             if not task.programs:
                 self.asic_ticks[task.category] = self.asic_ticks.get(task.category, 0) + task.duration * block.repeat
-        for op in block.operators:
+        for index, op in enumerate(block.operators):
             if op.context:
-                self._add(op, block.repeat)
+                self._add(op, block.repeat, value_dim(block, index) if op.kind == "kv_append" else 0)
             else:  # one object in every step
                 known = self._repeats.get(id(op))
                 self._repeats[id(op)] = (op, block.repeat + (known[1] if known else 0))
@@ -78,14 +79,14 @@ class Recorder:
         if self.progress is not None:
             self.progress(len(self.steps), self.total_steps)
 
-    def _add(self, op: Operator, repeat: int) -> None:
+    def _add(self, op: Operator, repeat: int, value_dim: int = 0) -> None:
         work = self._work.setdefault(category(op), Work())
         work.operators += repeat
         work.macs += op.macs * repeat
         work.bytes_read += op.bytes_read * repeat
         work.bytes_written += op.bytes_written * repeat
         work.bound_ticks += bound_ticks(self.mapping, op) * repeat
-        counted = count(self.mapping.memory, op, self.mapping.capacity)
+        counted = count(self.mapping.memory, op, self.mapping.capacity, value_dim)
         if counted.stored_bytes:
             work.count = work.count + counted.times(repeat)
 

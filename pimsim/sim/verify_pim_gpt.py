@@ -15,8 +15,9 @@ import numpy as np
 
 from pimsim.config import SystemConfig
 from pimsim.devices.package import Options
+from pimsim.mapping.cache import attended, is_latent, value_dim
 from pimsim.mapping.functional.check import Check, Findings, Place, Stored, checks, layer_check
-from pimsim.mapping.functional.execution import PimGptFunctional, attended_tokens
+from pimsim.mapping.functional.execution import PimGptFunctional
 from pimsim.mapping.functional.flow import Flow, Numbers
 from pimsim.mapping.functional.memory import Array
 from pimsim.mapping.geometry import cache_slot
@@ -79,11 +80,11 @@ def contexts(first: int, last: int, sizes: list[int]) -> list[int]:
 
 
 class Cache:
-    """K and V of one layer as numpy has them, [slots, kv_heads, head_dim]."""
+    """K and V of one layer as numpy has them, [slots, kv_heads, elements of a head]."""
 
-    def __init__(self, op: Operator, slots: int):
+    def __init__(self, op: Operator, value_dim: int, slots: int):
         self.keys: Array = np.full((slots, op.kv_heads, op.head_dim), np.nan, np.float32)
-        self.values: Array = self.keys.copy()
+        self.values: Array = np.full((slots, op.kv_heads, value_dim), np.nan, np.float32)
 
     def put(self, slots: range, keys: Array, values: Array) -> None:
         """Keep K and V of the tokens in consecutive slots."""
@@ -107,8 +108,9 @@ class Session:
         self.cache: Cache | None = None
         if append is not None:
             self.append = block.operators[append]
-            self.slots = attended_tokens(block, append)
-            self.cache = Cache(self.append, self.slots)
+            self.value_dim = value_dim(block, append)
+            self.slots = attended(block, append)
+            self.cache = Cache(self.append, self.value_dim, self.slots)
 
     @property
     def every_token(self) -> bool:
@@ -142,7 +144,7 @@ class Session:
 
     def _stored(self, op: Operator) -> Stored:
         layer = self.part.layer
-        if op.kind == "matvec":
+        if op.kind in ("matvec", "head_matvec"):
             return Stored(self.numbers.matrix(layer, op), self.numbers.bias(layer, op))
         if op.kind == "embed":
             return Stored(self.functional.tables(layer, op))
@@ -169,8 +171,10 @@ class Session:
         """Put random tokens into the cache by the geometry."""
         begin = cache_slot(self.held + 1, self.slots)
         slots = range(begin, min(begin + tokens - self.held, self.slots))
-        shape = (len(slots), self.append.kv_heads, self.append.head_dim)
-        keys, values = (self.numbers.normal(shape, name, self.part.layer, self.held) for name in ("keys", "values"))
+        keys, values = (self.numbers.normal((len(slots), self.append.kv_heads, dim), name, self.part.layer, self.held)
+                        for name, dim in (("keys", self.append.head_dim), ("values", self.value_dim)))
+        if is_latent(self.append):
+            values = keys[..., : self.value_dim]
         self.functional.store(self.part.layer, self.append, slots, keys, values, fresh=self.held < self.slots)
         self._keep(self.held, keys, values)
 

@@ -247,14 +247,16 @@ def test_a_wrong_trace_names_its_file_and_line(pimsim: Pimsim, tiny: str, tmp_pa
 
 
 def test_a_trace_that_the_mapping_cannot_run_is_named(pimsim: Pimsim, tiny: str, tmp_path: Path) -> None:
-    def combine(number: int, row: dict[str, str]) -> None:
-        if row["kind"] == "gelu":
-            row["kind"], row["bytes_read"], row["bytes_written"] = "combine", "", ""
+    def rotate(number: int, row: dict[str, str]) -> None:
+        if row["kind"] == "gelu":  # 768 elements
+            row |= {"kind": "rotary", "cols": "2", "heads": "1", "kv_heads": "1", "head_dim": "384", "bytes_read": "",
+                    "bytes_written": ""}
 
-    path = write_trace(tiny, tmp_path / "t.csv", combine)
+    path = write_trace(tiny, tmp_path / "t.csv", rotate)
     code, _, err = pimsim("--trace", path)
     assert code == 2
-    assert err.startswith(f"{path}: operator 'gelu' (combine): neither the memory nor the ASIC can run it; kinds: ")
+    assert "pim-gpt-28nm.yaml:" in err
+    assert "asic.sincos_table: operator 'gelu' (rotary): the ASIC cannot run 'rotary'" in err
 
 
 # ---------------------------------------------------------------- failing and stopping

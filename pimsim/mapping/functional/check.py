@@ -141,7 +141,7 @@ def _memory_checks(op: Operator, outcome: Outcome, sums: Array, stored: Stored, 
         once = max(BF16, ROUNDOFF[asic.datapath])
         allowed = growth(once, 2 * (len(sums) - 1)) * np.abs(wanted).sum(axis=0)
         yield _judged(f"{op.name}_sum", "add", "asic", f"{op.rows}", place, None, errors(outcome.value, added, allowed))
-    elif op.kind in ("matvec", "attend") and (sums.shape[-1] > 1 or op.bias):
+    elif op.kind in ("matvec", "head_matvec", "attend") and (sums.shape[-1] > 1 or op.bias):
         bias = stored.bias if op.bias else None
         full = wanted if bias is None else wanted + bias
         kind = "partial_sum" if sums.shape[-1] > 1 else "bias"
@@ -175,7 +175,7 @@ def _wide_output(flow: Flow, stored: Callable[[Operator], Stored]) -> Array:
         elif op.kind == "embed":
             assert kept.matrix is not None
             flow.put_out(index, kept.matrix.sum(axis=0, dtype=np.float64))
-        elif op.kind == "matvec":
+        elif op.kind in ("matvec", "head_matvec"):
             flow.put_out(index, _wide_product(kept, op, operands[0]))
         elif op.kind in ("score", "attend"):
             flow.put_out(index, _wide_attention(flow, op, kept, operands[0], newest))
@@ -186,7 +186,7 @@ def _wide_output(flow: Flow, stored: Callable[[Operator], Stored]) -> Array:
 
 def _wide_product(kept: Stored, op: Operator, operand: Array) -> Exact:
     assert kept.matrix is not None and kept.bias is not None
-    product, _ = wide_products(kept.matrix, operand)
+    product = np.concatenate([wide_products(matrix, vector)[0] for matrix, vector in _factors(op, operand, kept)])
     return product + kept.bias if op.bias else product
 
 
@@ -219,10 +219,14 @@ def _products(op: Operator, outcome: Outcome, stored: Stored, memory: Memory) ->
 
 
 def _factors(op: Operator, operand: Array, stored: Stored) -> Iterator[tuple[Array, Array]]:
-    """The matrix-vector products that an operator consists of: one, or one a query head."""
+    """The matrix-vector products that an operator consists of: one, or one a head."""
     if op.kind == "matvec":
         assert stored.matrix is not None
         yield stored.matrix, operand
+        return
+    if op.kind == "head_matvec":
+        assert stored.matrix is not None
+        yield from zip(stored.matrix.reshape(op.heads, -1, op.cols), operand, strict=True)
         return
     assert stored.keys is not None and stored.values is not None
     for head, vector in enumerate(operand):

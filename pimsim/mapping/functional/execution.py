@@ -9,6 +9,8 @@ The streams, in program order:
 
 * matvec: every channel gets the input vector, chunk by chunk, zeros behind it up to a whole column; it gives back, chunk by chunk and
   slot by slot, a burst of one sum a bank.
+* head_matvec: a channel gets, for each of its heads (or pieces of heads), the head's input chunk by chunk, as often as rows are
+  shared; it gives back, chunk by chunk and sub by sub, a burst of one sum a bank.
 * kv_append: K's channel gets the new key chunk by chunk and head by head, zeros behind each head up to a whole column; V's
   channels get one burst a dimension, head by head, with one lane in it. The other lanes are masked (JESD250 masks writes by two
   bytes), but the first token of a column clears the lanes behind it: probabilities there are 0, and 0 x anything must be 0.
@@ -32,14 +34,14 @@ from typing import Literal
 import numpy as np
 
 from pimsim.asic.arithmetic import evaluate, to_bf16
-from pimsim.asic.operation import OPERATIONS
 from pimsim.dram.compile import Compiled
+from pimsim.mapping.cache import attended
 from pimsim.mapping.functional.flow import Flow, Numbers
 from pimsim.mapping.functional.layout import PimGptLayout, Shadow
 from pimsim.mapping.functional.memory import Array, FunctionalChannel, FunctionalError
 from pimsim.mapping.functional.reference import softmax_scale
 from pimsim.mapping.geometry import cache_slot
-from pimsim.mapping.pim_gpt import PimGptMapping
+from pimsim.mapping.pim_gpt import PimGptMapping, asic_work
 from pimsim.mapping.task import Task, TaskList
 from pimsim.model.operator import Operator
 from pimsim.model.trace import Block, Step
@@ -131,10 +133,12 @@ class PimGptFunctional:
 
     def load(self, layer: int, op: Operator) -> None:
         """Put an operator's weights into the banks, unless they are there."""
-        if op.kind in ("matvec", "embed") and (layer, op.name) not in self._loaded:
+        if op.kind in ("matvec", "head_matvec", "embed") and (layer, op.name) not in self._loaded:
             self._loaded.add((layer, op.name))
             if op.kind == "matvec":
                 self.layout.load_matrix(self.channels, layer, op.name, self.numbers.matrix(layer, op))
+            elif op.kind == "head_matvec":
+                self.layout.load_head_matrices(self.channels, layer, op, self.numbers.matrix(layer, op))
             else:
                 self.layout.load_tables(self.channels, layer, op.name, self.tables(layer, op))
 
@@ -155,12 +159,6 @@ class PimGptFunctional:
             return total
         total = _single(evaluate(asic, "partial_sum", rounded))[..., 0] if rounded.shape[-1] > 1 else rounded[..., 0]
         return _single(evaluate(asic, "bias", total, self.numbers.bias(layer, op))) if op.bias else total
-
-
-def attended_tokens(block: Block, append: int) -> int:
-    """How many tokens the scores behind an append attend to."""
-    op = block.operators[append]
-    return next((o.context for o in block.operators if o.kind == "score" and append in o.deps), op.context)
 
 
 def _single(result: Array | tuple[Array, ...]) -> Array:
@@ -267,8 +265,8 @@ class _BlockRun:
         """Run an append and count the cells that differ from what the geometry says."""
         outcome, layout, layer = self.outcomes[index], self.system.layout, self.flow.layer
         outcome.operands = keys, values = self.flow.operands(index)
-        attended = attended_tokens(self.block, index)
-        slot, fresh = cache_slot(op.context, attended), attended == op.context
+        tokens = attended(self.block, index)
+        slot, fresh = cache_slot(op.context, tokens), tokens == op.context
         slots = range(slot, slot + 1)
         key = task.category == "k_append"
         streams = layout.key_streams(op, slot, keys) if key else layout.value_streams(op, slot, values, fresh=fresh)
@@ -310,9 +308,10 @@ class _BlockRun:
                 raise FunctionalError(f"no {' and no '.join(missing)}")
             self.flow.values[index] = outcome.value
             return
-        if op.kind in OPERATIONS:
+        work = asic_work(op)
+        if work is not None:
             outcome.operands = self.flow.operands(index)
-            outcome.value = self.flow.put_out(index, evaluate(self.mapping.asic, op.kind, *outcome.operands))
+            outcome.value = self.flow.put_out(index, evaluate(self.mapping.asic, work[0], *outcome.operands))
             return
         if outcome.sums is None:
             raise FunctionalError("no channel has computed it")

@@ -4,6 +4,13 @@ Vectors are laid out as the matrices put them out: QKV gives q of all heads, the
 first matrix gives gate, then up; a rotary embedding gives rotated q, then k, and turns dimension i with i + rotary_dim / 2 as
 GPT-NeoX and Llama do. Query head h uses key-value head h // (heads / kv_heads).
 
+Multi-head latent attention (DeepSeek-V2, arXiv 2405.04434): a query head's vector is its part without position, then the rotary part; what
+``kv_a`` puts out is the latent, then the rotary part of the key. The key is the normed latent and the turned part behind it, the value
+the normed latent; the query that meets the key is the absorbed part and the turned one.
+
+Mixture of experts: which experts a step has is for the trace to say. The largest weight of the router goes to the first of them, the next
+to the second, and so on; a shared expert has the weight 1.
+
 What comes from outside the block, weights, and K and V of earlier tokens are random bf16 numbers that depend on a seed and on what
 they are for, and on nothing else.
 """
@@ -18,7 +25,9 @@ import numpy as np
 
 from pimsim.asic.arithmetic import to_bf16
 from pimsim.errors import InputError, Problem
+from pimsim.mapping.cache import is_latent, value_dim
 from pimsim.mapping.functional.memory import Array, FunctionalError
+from pimsim.model.graph import INPUT
 from pimsim.model.operator import Operator
 from pimsim.model.trace import Block
 
@@ -74,7 +83,8 @@ class Flow:
     def operands(self, index: int) -> tuple[Array, ...]:
         """What an operator takes, beside the matrix or the cache in the memory; shapes as the ASIC's operation has them.
 
-        matvec (x,), kv_append (k, v) [kv_heads, head_dim], score (q,) [heads, head_dim], attend (p,) [heads, context], embed ().
+        matvec (x,), head_matvec (x,) [heads, cols], kv_append (k, v) [kv_heads, elements], score (q,) [heads, head_dim], attend (p,)
+        [heads, context], embed ().
 
         Raises:
             FunctionalError: an operator before it has not been computed yet.
@@ -85,8 +95,14 @@ class Flow:
             return ()
         if op.kind in ("softmax", "attend"):
             return (self._scores(op),)
+        if op.kind in ("kv_append", "score") and is_latent(self._append(op)):
+            return self._latent(op)
         if op.kind in ("kv_append", "score"):
             return self._heads(op)
+        if op.kind == "head_matvec":
+            return (self._by_head(op, op.deps[0])[:, : op.cols],)
+        if op.kind == "combine":
+            return self._weighted(op)
         if op.kind == "rotary":
             return self._pairs(op)
         if op.kind in NORMS:
@@ -96,8 +112,11 @@ class Flow:
             return (x, gain, bias) if op.kind == "layernorm" else (x, gain)
         if op.kind in GATED:
             return tuple(self._take(op, op.deps[0], 0, 2 * op.rows).reshape(2, op.rows))
-        if op.kind == "matvec":
+        if op.kind == "topk":
             return (self._take(op, op.deps[0], 0, op.cols),)
+        if op.kind == "matvec":  # an expert also waits for the router
+            source = next((dep for dep in op.deps if dep < 0 or self.block.operators[dep].kind != "topk"), op.deps[0])
+            return (self._take(op, source, 0, op.cols),)
         vectors = [self._take(op, dep, 0, op.rows) for dep in op.deps[: op.cols]]
         return tuple(vectors + vectors[:1] * (op.cols - len(vectors)))
 
@@ -109,7 +128,8 @@ class Flow:
             half = op.head_dim // 2
             whole[:, :half], whole[:, half : op.head_dim] = result
             result = whole
-        assert not isinstance(result, tuple)
+        if isinstance(result, tuple):
+            result = np.concatenate(result, axis=None)
         self.values[index] = result if op.kind in ("score", "softmax") else result.reshape(-1)
         return self.values[index]
 
@@ -159,6 +179,41 @@ class Flow:
         v = self._take(op, sources["v"], query + keys, query + 2 * keys)
         return k.reshape(op.kv_heads, -1), v.reshape(op.kv_heads, -1)
 
+    def _append(self, op: Operator) -> Operator:
+        """The append that a score reads from; an append itself; a score without one."""
+        appends = (self.block.operators[dep] for dep in op.deps if dep >= 0)
+        return op if op.kind == "kv_append" else next((a for a in appends if a.kind == "kv_append"), op)
+
+    def _by_head(self, op: Operator, dep: int) -> Array:
+        """What ``dep`` put out, or the block's input, as [heads, elements]; ``op.cols`` of them where nothing else is known."""
+        width = self.block.operators[dep].rows // op.heads if dep >= 0 else op.cols
+        return self._take(op, dep, 0, op.heads * width).reshape(op.heads, width)
+
+    def _latent(self, op: Operator) -> tuple[Array, ...]:
+        """Key and value of a latent cache's append, or the queries that meet it."""
+        append = self.block.operators.index(self._append(op))
+        rank = value_dim(self.block, append)
+        turned_width = op.head_dim - rank
+        kinds = {self.block.operators[dep].kind: dep for dep in op.deps if dep >= 0}
+        rotary = kinds.get("rotary", INPUT)
+        before = 0 if rotary == INPUT else self.block.operators[append].heads * turned_width  # q's turned parts
+        if op.kind == "kv_append":
+            normed = next((dep for kind, dep in kinds.items() if kind in NORMS), INPUT)
+            latent = self._take(op, normed, 0, rank)
+            key = np.concatenate([latent, self._take(op, rotary, before, before + turned_width)])
+            return key[None], latent[None]
+        absorbed = self._take(op, kinds.get("head_matvec", INPUT), 0, op.heads * rank).reshape(op.heads, rank)
+        turned = self._take(op, rotary, 0, op.heads * turned_width).reshape(op.heads, turned_width)
+        return (np.concatenate([absorbed, turned], axis=1),)
+
+    def _weighted(self, op: Operator) -> tuple[Array, ...]:
+        """What the experts put out, [elements, experts], and their weights."""
+        names = [self.block.operators[dep].name for dep in op.deps[1:]]
+        outputs = np.stack([self._take(op, dep, 0, op.rows) for dep in op.deps[1:]], axis=1)
+        shared = sum(name.startswith("shared.") for name in names)
+        weights = self._take(op, op.deps[0], 0, len(names) - shared)
+        return outputs, np.concatenate([np.ones(shared, np.float32), weights])
+
     def _sources(self, op: Operator) -> Mapping[str, int]:
         """Which dep q, k and v come from: QKV gives all, a norm one, a rotary embedding q and k."""
         found: dict[str, int] = {}
@@ -182,6 +237,10 @@ class Flow:
 
     def _rotary_input(self, op: Operator) -> Array:
         """q and k of all heads before they are turned: [heads + kv_heads, head size]."""
+        if len(op.deps) > 1 and all(dep >= 0 and self.block.operators[dep].kind == "matvec" for dep in op.deps):
+            query, latent = op.deps  # of latent attention: the last elements of each head, and of the latent
+            q, width = self._by_head(op, query), self.block.operators[latent].rows
+            return np.concatenate([q[:, -op.head_dim :], self._take(op, latent, width - op.head_dim, width)[None]])
         sources = self._sources(op)
         size = self._head_size(op, sources["q"])
         query, keys = op.heads * size, op.kv_heads * size

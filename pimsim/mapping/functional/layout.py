@@ -13,7 +13,7 @@ from typing import Protocol
 import numpy as np
 
 from pimsim.mapping.functional.memory import Array, FunctionalChannel, FunctionalError
-from pimsim.mapping.geometry import Keys, Memory, Values, Weights, ceil_div
+from pimsim.mapping.geometry import HeadWeights, Keys, Memory, Values, Weights, ceil_div
 from pimsim.mapping.placement import Placement
 from pimsim.model.operator import Operator
 
@@ -81,6 +81,18 @@ class PimGptLayout:
                 here = bursts[unit : unit + m.banks]
                 channels[channel].change(base + chunk * weights.slots + slot)[: len(here), :columns] = here
 
+    def load_head_matrices(self, channels: Sequence[Cells], layer: int, op: Operator, matrix: Array) -> None:
+        """Put the matrices of all heads [heads x outputs, inputs], one below the other, into the banks."""
+        m, weights, base = self.memory, self.head_weights(op), self.placement.row(layer, op.name)
+        for head, outputs in enumerate(matrix.reshape(weights.heads, weights.outputs, -1)):
+            head_slot, channel = divmod(head, m.channels)
+            for chunk, columns in enumerate(weights.chunk_columns):
+                bursts = padded(outputs[:, chunk * m.row_elements : (chunk + 1) * m.row_elements], columns, m.lanes)
+                for sub in range(weights.subs):
+                    row, column = weights.place(head_slot, chunk, sub)
+                    here = bursts[sub * m.banks : (sub + 1) * m.banks]
+                    channels[channel].change(base + row)[: len(here), column : column + columns] = here
+
     def load_tables(self, channels: Sequence[Cells], layer: int, name: str, rows: Array) -> None:
         """Put the rows of embedding tables [parts, elements] into banks of the first channel, one part a bank."""
         m, base = self.memory, self.placement.row(layer, name)
@@ -109,13 +121,15 @@ class PimGptLayout:
 
         ``fresh``: the slots are used for the first time; the first of a column clears those behind it.
         """
-        m, cache, base = self.memory, self.values(op), self.placement.row(layer, "kv_append.v")
+        cache = self.values(op.kv_heads, values.shape[-1])
+        m, base = self.memory, self.placement.row(layer, "kv_append.v")
+        values = values.reshape(len(values), cache.heads, cache.head_dim)
         for chunk in range(slots.start // m.row_elements, ceil_div(slots.stop, m.row_elements)):
             offset = chunk * m.row_elements
             begin, end = max(slots.start - offset, 0), min(slots.stop - offset, m.row_elements)
             first = offset + begin - slots.start
             clear = slice(ceil_div(begin, m.lanes) * m.lanes, ceil_div(end, m.lanes) * m.lanes if fresh else 0)
-            for head in range(op.kv_heads):
+            for head in range(cache.heads):
                 head_slot, channel = divmod(head, m.channels)
                 for sub in range(cache.subs):
                     dims = values[first : first + end - begin, head, sub * m.banks : (sub + 1) * m.banks].T
@@ -136,6 +150,8 @@ class PimGptLayout:
     def value_streams(self, op: Operator, slot: int, values: Array, *, fresh: bool) -> list[Array]:
         """Bursts for each channel that append values [kv_heads, head_dim] at a slot; NaN masks a lane."""
         lanes, lane = self.memory.lanes, slot % self.memory.lanes
+        cache = self.values(op.kv_heads, values.shape[-1])
+        values = values.reshape(cache.heads, cache.head_dim)
         streams: list[Array] = []
         for channel in range(self.memory.channels):
             own = values[channel :: self.memory.channels].reshape(-1)
@@ -150,22 +166,28 @@ class PimGptLayout:
         """The K cache that an operator works on."""
         return Keys(self.memory, op.kv_heads, op.head_dim, self.capacity)
 
-    def values(self, op: Operator) -> Values:
-        """The V cache that an operator works on."""
-        return Values(self.memory, op.kv_heads, op.head_dim, self.capacity)
+    def values(self, kv_heads: int, head_dim: int) -> Values:
+        """The V cache of so many heads: of its own heads or pieces of them."""
+        return Values.of(self.memory, kv_heads, head_dim, self.capacity)
+
+    def head_weights(self, op: Operator) -> HeadWeights:
+        """The matrices of a head_matvec."""
+        return HeadWeights.of(self.memory, op.heads, op.rows // op.heads, op.cols)
 
     def head_slots(self, op: Operator) -> int:
-        """Key-value heads of the fullest channel."""
-        return self.values(op).channel_heads(0)
+        """Value heads, or pieces of them, of the fullest channel."""
+        return self.values(op.kv_heads, op.head_dim).channel_heads(0) if op.kind == "attend" else 1
 
     def sums_shape(self, op: Operator) -> tuple[int, int]:
         """Shape of what an operator gets back from the banks."""
         if op.kind == "matvec":
             return op.rows, len(Weights(self.memory, op.rows, op.cols).chunk_columns)
+        if op.kind == "head_matvec":
+            return op.rows, len(self.head_weights(op).chunk_columns)
         if op.kind == "score":
             return op.heads, op.context
         if op.kind == "attend":
-            return op.rows, len(self.values(op).chunk_columns(op.context))
+            return op.rows, len(self.values(op.kv_heads, op.head_dim).chunk_columns(op.context))
         return op.cols, op.rows  # embed
 
     def streams(self, op: Operator, operands: tuple[Array, ...], slots: range) -> list[Array]:
@@ -180,11 +202,25 @@ class PimGptLayout:
         if op.kind == "score":
             stream = self._query_stream(op, operands[0])
             return [stream if self.keys(op).channel_groups(c, op.context) else NO_BURSTS for c in range(m.channels)]
-        share = op.heads // op.kv_heads
-        columns = sum(self.values(op).chunk_columns(op.context))
+        if op.kind == "head_matvec":
+            return [self._head_stream(op, operands[0], channel) for channel in range(m.channels)]
+        cache, share = self.values(op.kv_heads, op.head_dim), op.heads // op.kv_heads
+        columns = sum(cache.chunk_columns(op.context))
         bursts = padded(operands[0], columns, m.lanes).reshape(op.kv_heads, share * columns, m.lanes)
-        return [np.concatenate([NO_BURSTS.reshape(0, m.lanes), *(bursts[h] for h in self._heads(op, c, slots))])
+        cut = cache.heads // op.kv_heads
+        return [np.concatenate([NO_BURSTS.reshape(0, m.lanes), *(bursts[h // cut] for h in self._heads(cache, c, slots))])
                 for c in range(m.channels)]
+
+    def _head_stream(self, op: Operator, vectors: Array, channel: int) -> Array:
+        """Of each head of a channel: the chunks of its input, each as often as subs share a row."""
+        m, weights = self.memory, self.head_weights(op)
+        cut = weights.heads // op.heads
+        parts = [NO_BURSTS.reshape(0, m.lanes)]
+        for head in range(channel, weights.heads, m.channels):
+            for chunk, columns in enumerate(weights.chunk_columns):
+                piece = vectors[head // cut, chunk * m.row_elements : (chunk + 1) * m.row_elements]
+                parts += [padded(piece[None], columns, m.lanes)[0]] * weights.packed
+        return np.concatenate(parts)
 
     def _query_stream(self, op: Operator, queries: Array) -> Array:
         cache, share = self.keys(op), op.heads // op.kv_heads
@@ -197,10 +233,10 @@ class PimGptLayout:
             first += heads
         return bursts[order].reshape(-1, self.memory.lanes)
 
-    def _heads(self, op: Operator, channel: int, slots: range) -> list[int]:
-        """Key-value heads of a channel in some head slots."""
+    def _heads(self, cache: Values, channel: int, slots: range) -> list[int]:
+        """Value heads, or pieces of them, of a channel in some head slots."""
         heads = (slot * self.memory.channels + channel for slot in slots)
-        return [head for head in heads if head < op.kv_heads]
+        return [head for head in heads if head < cache.heads]
 
     def collect(self, op: Operator, channel: int, bursts: Array, slots: range, sums: Array) -> None:
         """Write what a channel gave back to where it belongs in ``sums`` (:meth:`sums_shape`).
@@ -208,7 +244,8 @@ class PimGptLayout:
         Raises:
             FunctionalError: there are more or fewer bursts than there should be.
         """
-        {"matvec": self._collect_products, "score": self._collect_scores, "attend": self._collect_weighted,
+        {"matvec": self._collect_products, "head_matvec": self._collect_head_products,
+         "score": self._collect_scores, "attend": self._collect_weighted,
          "embed": self._collect_rows}[op.kind](op, channel, bursts, slots, sums)
 
     def _shaped(self, bursts: Array, *shape: int) -> Array:
@@ -227,6 +264,14 @@ class PimGptLayout:
             banks = min(m.banks, op.rows - first)
             sums[first : first + banks] = results[:, slot, :banks].T
 
+    def _collect_head_products(self, op: Operator, channel: int, bursts: Array, slots: range, sums: Array) -> None:
+        m, weights = self.memory, self.head_weights(op)
+        heads = range(channel, weights.heads, m.channels)
+        results = self._shaped(bursts, len(heads), sums.shape[1], weights.subs)
+        by_head = sums.reshape(weights.heads, weights.outputs, -1)
+        for head, result in zip(heads, results, strict=True):
+            by_head[head] = result.reshape(sums.shape[1], -1)[:, : weights.outputs].T
+
     def _collect_scores(self, op: Operator, channel: int, bursts: Array, slots: range, sums: Array) -> None:
         m, cache, share = self.memory, self.keys(op), op.heads // op.kv_heads
         groups = cache.channel_groups(channel, op.context)
@@ -241,12 +286,13 @@ class PimGptLayout:
             first, at = first + heads, at + share * groups * heads
 
     def _collect_weighted(self, op: Operator, channel: int, bursts: Array, slots: range, sums: Array) -> None:
-        cache, share = self.values(op), op.heads // op.kv_heads
-        heads = self._heads(op, channel, slots)
+        cache, share = self.values(op.kv_heads, op.head_dim), op.heads // op.kv_heads
+        heads = self._heads(cache, channel, slots)
         results = self._shaped(bursts, len(heads), share, sums.shape[1], cache.subs)
-        by_head = sums.reshape(op.kv_heads, share, op.head_dim, -1)
+        by_piece = sums.reshape(op.kv_heads, share, cache.heads // op.kv_heads, cache.head_dim, -1)
         for head, result in zip(heads, results, strict=True):
-            by_head[head] = result.reshape(share, sums.shape[1], cache.subs * self.memory.banks)[..., : op.head_dim].swapaxes(1, 2)
+            own, piece = divmod(head, cache.heads // op.kv_heads)
+            by_piece[own, :, piece] = result.reshape(share, sums.shape[1], -1)[..., : cache.head_dim].swapaxes(1, 2)
 
     def _collect_rows(self, op: Operator, channel: int, bursts: Array, slots: range, sums: Array) -> None:
         columns = ceil_div(op.rows, self.memory.lanes)

@@ -76,13 +76,17 @@ def _layernorm(x: Exact, gain: Exact, bias: Exact) -> Exact:
     return _rmsnorm(x - x.mean(-1, keepdims=True), gain) + bias
 
 
-def _softmax(x: Exact, scale: float) -> Exact:
+def softmax(x: Exact, scale: float) -> Exact:
     power = np.exp(scale * (x - x.max(-1, keepdims=True)))
     return power / power.sum(-1, keepdims=True)
 
 
 def _rotary(x: Exact, y: Exact, cos: Exact, sin: Exact) -> Exact:
     return np.stack([x * cos - y * sin, y * cos + x * sin])
+
+
+def _combine(outputs: Exact, weights: Exact) -> Exact:
+    return outputs @ weights
 
 
 _EXACT: Mapping[str, Callable[..., Exact]] = {
@@ -95,6 +99,7 @@ _EXACT: Mapping[str, Callable[..., Exact]] = {
     "layernorm": _layernorm,
     "rmsnorm": _rmsnorm,
     "rotary": _rotary,
+    "combine": _combine,
 }
 
 
@@ -106,4 +111,6 @@ def softmax_scale(op: Operator) -> float:
 def exact(op: Operator, operands: tuple[Array, ...]) -> Exact:
     """What an operator of the ASIC should give, in binary64. Shapes as in :func:`pimsim.asic.arithmetic.evaluate`."""
     wide = [x.astype(np.float64) for x in operands]
-    return _softmax(wide[0], softmax_scale(op)) if op.kind == "softmax" else _EXACT[op.kind](*wide)
+    if op.kind == "topk":
+        return np.sort(softmax(wide[0], 1.0))[::-1][: op.rows]
+    return softmax(wide[0], softmax_scale(op)) if op.kind == "softmax" else _EXACT[op.kind](*wide)

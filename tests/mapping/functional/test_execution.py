@@ -43,6 +43,15 @@ def test_matvec_of_any_shape(outputs, inputs, bias, channels, banks, overlap):
     assert passed(Machine.of(trace, config(channels, banks, SMALL), overlap).check_matvec())
 
 
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1, 12), st.integers(1, 40), st.integers(1, 150), st.sampled_from([1, 2, 3, 8]), st.sampled_from([4, 16]),
+       st.sampled_from(["none", "pipelined"]))  # fmt: skip
+def test_a_product_for_each_head_of_any_shape(heads, outputs, inputs, channels, banks, overlap):
+    graph = Graph(BF16)
+    graph.matvec("w", INPUT, heads * outputs, inputs, heads=heads)
+    assert passed(Machine.of(trace_of([(1, block_of(graph))]), config(channels, banks, SMALL), overlap).check_matvec())
+
+
 def test_matvec_equals_numpy_in_plain_words():
     machine = Machine.of(trace_of([(1, matvec_block(50, 200))]), config(2, 4, SMALL, "asic.datapath=fp32"))
     op = machine.trace.steps[0].blocks[0].operators[0]

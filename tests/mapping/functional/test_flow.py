@@ -117,9 +117,59 @@ def test_scores_of_the_wrong_size():
 
 
 def test_an_append_that_nothing_gives_values_to():
-    block = layer(tiny_mla())
+    graph = Graph(BF16)
+    shape = Heads(2, 2, 4)
+    rotary = graph.add("rotary", "rotary", (INPUT,), rows=16, cols=2, heads=shape)
+    graph.add("kv_append", "kv_append", (rotary,), rows=16, cols=1, heads=shape)
     with pytest.raises(InputError, match="'kv_append' .* depends on nothing that gives k and v"):
-        operands(block, "kv_append", rotary=QKV, kv_a_norm=QKV)
+        operands(block_of(graph), "kv_append", rotary=np.arange(16, dtype=np.float32))
+
+
+def numbers(size: int, begin: int) -> np.ndarray:
+    return np.arange(begin, begin + size, dtype=np.float32)
+
+
+def test_a_latent_key_is_the_normed_latent_and_the_turned_part_behind_it():
+    block = layer(tiny_mla())  # 6 heads, rank 8, rotary part 2
+    key, value = operands(block, "kv_append", kv_a_norm=numbers(8, 0), rotary=numbers(14, 100))
+    assert key.tolist() == [[0, 1, 2, 3, 4, 5, 6, 7, 112, 113]] and value.tolist() == [[0, 1, 2, 3, 4, 5, 6, 7]]
+
+
+def test_a_latent_query_is_the_absorbed_part_and_the_turned_one():
+    (query,) = operands(layer(tiny_mla()), "score", q_absorb=numbers(48, 0), rotary=numbers(14, 100))
+    assert query.shape == (6, 10) and query[1].tolist() == [8, 9, 10, 11, 12, 13, 14, 15, 102, 103]
+
+
+def test_latent_attention_turns_the_last_elements_of_heads_and_latent():
+    x, y, _, _ = operands(layer(tiny_mla()), "rotary", q=numbers(36, 0), kv_a=numbers(10, 100))
+    assert x[:, 0].tolist() == [4, 10, 16, 22, 28, 34, 108] and y[:, 0].tolist() == [5, 11, 17, 23, 29, 35, 109]
+
+
+def test_absorbing_takes_what_a_head_has_without_position():
+    (x,) = operands(layer(tiny_mla()), "q_absorb", q=numbers(36, 0))
+    assert x.shape == (6, 4) and x[1].tolist() == [6, 7, 8, 9]
+
+
+def mixture() -> Block:
+    nodes = layer_graph(tiny_mla(), BF16, 0, True, 2)
+    return Block(tuple(n.at(i, "decode", 0, 1, 5) for i, n in enumerate(nodes)), 1, 0)
+
+
+def test_an_expert_takes_the_normed_vector_not_the_choice():
+    block = mixture()
+    first = next(i for i, op in enumerate(block.operators) if op.name == "ffn1" and op.rows == 20)
+    made = flow(block, topk=numbers(2, 0), ln2=numbers(24, 50))
+    assert made.operands(first)[0].tolist() == numbers(24, 50).tolist()
+
+
+def test_a_shared_expert_weighs_one_and_the_others_what_the_router_says():
+    block = mixture()
+    made = Flow(block, 5, 0, Numbers())
+    combine = next(op for op in block.operators if op.kind == "combine")
+    made.values |= {dep: numbers(24, 100 * n) for n, dep in enumerate(combine.deps)}
+    made.values[combine.deps[0]] = np.array([0.75, 0.25], np.float32)
+    outputs, weights = made.operands(block.operators.index(combine))
+    assert weights.tolist() == [1, 0.75, 0.25] and outputs[0].tolist() == [100, 200, 300]
 
 
 def test_attention_alone_takes_everything_from_the_input():
