@@ -46,8 +46,9 @@ class PimLayout:
 
     @property
     def k_chunks(self) -> int:
-        """Rows behind each other that a token's keys of one layer fill."""
-        return -(-self.kv_heads * self.head_dim // self.page)
+        """Rows behind each other that a token's keys of one layer fill: as many whole heads a row as fit, or a head over several rows."""
+        heads = max(self.page // self.head_dim, 1)
+        return -(-self.kv_heads // heads) * -(-self.head_dim // self.page)
 
     @property
     def v_tiles(self) -> int:

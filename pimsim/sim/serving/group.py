@@ -1,0 +1,159 @@
+"""A tensor-parallel group: devices that do the same at the same time, so one of them is simulated, and the links between them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import simpy
+
+from pimsim.devices.stage import StageRecord, StageWork
+from pimsim.schedule.collective import Link, Topology, all_reduce_fs, all_reduce_link_bytes
+from pimsim.schedule.event import Run
+from pimsim.sim.serving.account import Account, of_stage
+from pimsim.sim.serving.approximate import Anchors
+from pimsim.sim.serving.plan import Item, Planner
+
+
+class Device(Protocol):
+    """What simulates stages; :class:`pimsim.devices.neupims.NeuPimsDevice`."""
+
+    @property
+    def now_ticks(self) -> int:
+        """Where the device stands in time."""
+        ...
+
+    @property
+    def tick_fs(self) -> int:
+        """Its clock period."""
+        ...
+
+    def stage(self, work: StageWork) -> StageRecord:
+        """Run a stage to its end."""
+        ...
+
+    def wait(self, until_ticks: int) -> StageRecord:
+        """Do nothing until then but what memory does by itself; a record without a name."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """How the devices of a group talk. Without a link it takes no time (as in the NeuPIMs paper)."""
+
+    devices: int
+    topology: Topology
+    link: Link | None
+    token_bytes: int
+
+    def reduce_fs(self, tokens: int) -> int:
+        """Time of an all-reduce of the activations of ``tokens`` tokens."""
+        if self.link is None:
+            return 0
+        return all_reduce_fs(self.topology, self.devices, tokens * self.token_bytes, self.link)
+
+    def reduce_bytes(self, tokens: int) -> int:
+        """Bytes that one device sends in it."""
+        links = 1 if self.topology == "ring" else self.devices - 1
+        return links * all_reduce_link_bytes(self.devices, tokens * self.token_bytes, self.topology)
+
+    def transfer_fs(self, tokens: int) -> int:
+        """Time to hand the activations of ``tokens`` tokens to the next group."""
+        return 0 if self.link is None else self.link.message_fs(tokens * self.token_bytes)
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """An iteration's way through one group. ``how``: simulated, interpolated or scaled."""
+
+    iteration: int
+    group: int
+    begin_fs: int
+    end_fs: int
+    how: str
+    account: Account
+    stages: tuple[StageRecord, ...] = ()
+
+
+Watcher = Callable[[int, StageRecord, int], None]
+"""Shown every simulated stage: the group, its record, and the femtoseconds at which the device's tick 0 lies."""
+
+
+@dataclass
+class Group:
+    """A pipeline stage: takes iterations from its queue, one after the other, and hands them on.
+
+    Attributes:
+        exact: the device's clock is the simulation's; otherwise it stands still while nothing is simulated.
+        anchors: simulated iterations that others are interpolated between; None: every one is simulated.
+    """
+
+    number: int
+    device: Device
+    planner: Planner
+    network: Network
+    exact: bool
+    anchors: Anchors | None
+    finished: Callable[[Run, Passage], None]
+    watch: Watcher | None = None
+    idle: Account = field(default_factory=Account)
+
+    def process(self, env: simpy.Environment, queue: simpy.Store, hand_on: Callable[[Run], None]) -> Generator[simpy.Event, Any, None]:
+        """Process: never ends."""
+        while True:
+            run: Run = yield queue.get()
+            yield from self._align(env)
+            begin = int(env.now)
+            passage = yield from self._pass(env, run, begin)
+            self.finished(run, passage)
+            hand_on(run)
+
+    def _align(self, env: simpy.Environment) -> Generator[simpy.Event, Any, None]:
+        """Bring simulation and device to the same tick."""
+        tick = self.device.tick_fs
+        late = -env.now % tick
+        if late:
+            yield env.timeout(late)
+        now = int(env.now) // tick
+        if self.exact and self.device.now_ticks < now:
+            self.idle.merge(of_stage(self.device.wait(now)))
+
+    def _pass(self, env: simpy.Environment, run: Run, begin: int) -> Generator[simpy.Event, Any, Passage]:
+        items = self.planner.items(run.sub_batches)
+        guess = self.anchors.guess(items) if self.anchors is not None else None
+        if guess is not None and guess.account is not None:
+            yield env.timeout(guess.account[("ticks",)] * self.device.tick_fs)
+            return Passage(run.iteration, self.number, begin, int(env.now), guess.how, guess.account)
+        account = Account()
+        records = []
+        for item in items:
+            record, counted = self._stage(item, int(env.now))
+            records.append(record)
+            account.merge(counted, item.repeat)
+            yield env.timeout(counted[("ticks",)] * max(item.repeat, int(self.planner.extent == "block")) * self.device.tick_fs)
+        if self.anchors is not None:
+            self.anchors.keep(items, account)
+        return Passage(run.iteration, self.number, begin, int(env.now), "simulated", account, tuple(records))
+
+    def _stage(self, item: Item, now_fs: int) -> tuple[StageRecord, Account]:
+        """Run a stage; all-reduces end it if they last beyond its attention in the memory."""
+        record = self.device.stage(item.work)
+        if self.watch is not None:
+            self.watch(self.number, record, now_fs - record.begin_ticks * self.device.tick_fs)
+        account = of_stage(record)
+        reducing = sum(self.network.reduce_fs(tokens) for tokens in item.reductions)
+        account.add(("link", "bytes"), sum(self.network.reduce_bytes(tokens) for tokens in item.reductions))
+        if reducing:
+            ticks = -(-reducing // self.device.tick_fs)
+            done = max((op.end_ticks for op in record.ops if op.unit != "pim"), default=record.end_ticks)
+            account.add(("link", "ticks"), ticks)
+            if done + ticks > record.end_ticks:
+                late = done + ticks - record.end_ticks
+                account.merge(of_stage(self.device.wait(done + ticks)))
+                account.add(("stage", record.name, "ticks"), late)
+        return record, account
+
+    def sample(self, sub_batches: Sequence[Sequence[Any]], layers: Sequence[int]) -> list[int]:
+        """Ticks of single layers, simulated one after the other: what the error of a layer that stands for others is measured on."""
+        return [sum(self._stage(item, 0)[1][("ticks",)] for item in self.planner.layer_items(sub_batches, layer)) for layer in layers]
