@@ -11,6 +11,7 @@ from pimsim.kinds.job import Job, Views
 from pimsim.model.lowering import lower_workload
 from pimsim.model.trace import Trace
 from pimsim.results.pim_gpt import result
+from pimsim.results.pim_gpt.activity import ActivityRecorder
 from pimsim.results.pim_gpt.energy import per_command
 from pimsim.results.result import Result
 from pimsim.sim.memory import compile_memory
@@ -30,9 +31,10 @@ def run(job: Job) -> Result:
     system = _build(job, trace)
     with ExitStack() as files:
         views = _Views(job, system, near, files, len(window))
-        finished = simulate(job.config, trace, workload=job.workload, system=system, logged=window, observers=views.observers,
-                            progress=job.progress)  # fmt: skip
-        return result(finished, views.finish())
+        activity = ActivityRecorder(system)
+        finished = simulate(job.config, trace, workload=job.workload, system=system, logged=window,
+                            observers=[activity, *views.observers], progress=job.progress)  # fmt: skip
+        return result(finished, views.finish(), activity.rows())
 
 
 def _lowered(job: Job) -> Trace:

@@ -72,9 +72,9 @@ def _fill(result: Result, folder: Path) -> None:
     (folder / SUMMARY).write_text(json.dumps(facts, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
     columns = {name: list(rows[0]) if rows else [] for name, rows in result.tables.items()}
     for name, rows in result.tables.items():
-        _write_csv(folder / f"{name}.csv", rows, columns[name])
+        write_csv(folder / f"{name}.csv", rows, columns[name])
     (folder / TABLES).write_text(json.dumps(columns, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    _write_csv(folder / "provenance.csv", [asdict(source) for source in result.sources], [f.name for f in fields(Source)])
+    write_csv(folder / "provenance.csv", [asdict(source) for source in result.sources], [f.name for f in fields(Source)])
     _write_yaml(folder / "config.yaml", f"The system of this run, as pimsim {facts['pimsim_version']} resolved it.",
                 result.config, result.sources)
     if result.workload is not None:
@@ -82,7 +82,8 @@ def _fill(result: Result, folder: Path) -> None:
     (folder / "report.txt").write_text(result.report(verbose=True), encoding="utf-8")
 
 
-def _write_csv(path: Path, rows: Sequence[Mapping[str, Any]], header: Sequence[str]) -> None:
+def write_csv(path: Path, rows: Sequence[Mapping[str, Any]], header: Sequence[str]) -> None:
+    """Rows as a CSV file with these columns; a row that lacks one has an empty cell."""
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, header, lineterminator="\n")
         writer.writeheader()

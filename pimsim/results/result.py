@@ -5,12 +5,15 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, cast
 
 from pimsim.config import Source
 
 if TYPE_CHECKING:
     import pandas
+
+    from pimsim.plot.picture import Picture
 
 SCHEMA_VERSION = 1
 """Of summary.json and the tables of a run folder."""
@@ -24,7 +27,8 @@ class Result:
 
     Attributes:
         facts: the summary. Every kind of system has the keys of docs/results.md; one that has no meaning for it is None or empty.
-        tables: rows by the table's name: ``operators``, ``tokens``, ``cycles_by_cause``, and what else a kind of system has.
+        tables: rows by the table's name: ``operators``, ``tokens``, ``cycles_by_cause``, ``activity``, and what else a kind of
+            system has.
         config, workload: the resolved configuration; no workload if a trace was run.
         sources: the numbers that the result rests on and where they come from.
         run: the simulation itself, as its kind of system keeps it; None if the result was read from a folder.
@@ -128,12 +132,21 @@ class Result:
 
         return report(self, width, verbose=verbose)
 
+    def plot(self, kind: str = "time") -> Picture:
+        """A picture of the run (kinds: :data:`pimsim.plot.RUN_KINDS`); a notebook shows it, ``.save(path)`` writes it.
+
+        Raises:
+            InputError: there is no such picture, or the run has not what it shows.
+        """
+        # the one call that goes up: plot draws what results hold, and nothing here but this convenience knows of it
+        return cast("Picture", import_module("pimsim.plot").draw_run(self, kind))
+
     def __repr__(self) -> str:
         from pimsim.results.report import headline
 
         return f"<Result {headline(self)}>"
 
     def _repr_html_(self) -> str:
-        from pimsim.results.report import html
+        from pimsim.results.notebook import html
 
         return html(self)

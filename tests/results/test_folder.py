@@ -12,7 +12,7 @@ from pimsim.errors import InputError
 from pimsim.results import folder
 
 FILES = {"summary.json", "tables.json", "operators.csv", "tokens.csv", "cycles_by_cause.csv", "config.yaml", "workload.yaml",
-         "provenance.csv", "report.txt"}  # fmt: skip
+         "provenance.csv", "report.txt", "activity.csv"}  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ import re
 import pytest
 
 import pimsim
-from pimsim.results.report import amount
+from pimsim.results.label import amount
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ from pimsim.dram.spec import Effect
 from pimsim.results.pim_gpt.energy import OVER_PINS
 from pimsim.results.pim_gpt.time import by_cause, by_operator, seconds
 from pimsim.results.result import SCHEMA_VERSION
+from pimsim.sim.memory import BF16_BYTES
 from pimsim.sim.run import Run
 
 
@@ -40,6 +41,7 @@ def summary(run: Run, energy_j: dict[str, float], checks: dict[str, bool | str])
         "commands": commands,
         "macs": sum(w.macs for w in recorder.work.values()),
         "bandwidth": _bandwidth(run),
+        "peaks": peaks(run),
         "bytes_over_pins": outside_bytes,
         "bytes_conventional": stored_bytes,
         "data_movement_reduction": stored_bytes / outside_bytes if outside_bytes else None,
@@ -92,17 +94,23 @@ def row_hit_rate(run: Run) -> float | None:
     return 1 - opened / accessed if accessed else None
 
 
-def _bandwidth(run: Run) -> dict[str, float]:
-    """Bytes a second inside and outside, and their shares of the peaks (every unit a column every tMAC; all pins)."""
+def peaks(run: Run) -> dict[str, float]:
+    """The most that the machine can do: every MAC unit a column every tMAC, all pins at their rate."""
     memory = run.config.memory
-    time_s = seconds(run, run.system.package.now)
-    inside, outside = (moved / time_s for moved in column_bytes(run))
     mac_s = run.system.compiled.timing["tMAC"] * memory.tCK / units.FS_PER_S
+    inside = memory.channels * memory.banks * memory.column_bytes / mac_s
+    return {"pim_macs_per_s": inside / BF16_BYTES, "internal_bytes_per_s": inside, "external_bytes_per_s": memory.external_bytes_per_s}
+
+
+def _bandwidth(run: Run) -> dict[str, float]:
+    """Bytes a second inside and outside, and their shares of the peaks."""
+    most, time_s = peaks(run), seconds(run, run.system.package.now)
+    inside, outside = (moved / time_s for moved in column_bytes(run))
     return {
         "internal_bytes_per_s": inside,
         "external_bytes_per_s": outside,
-        "internal_utilisation": inside / (memory.channels * memory.banks * memory.column_bytes / mac_s),
-        "external_utilisation": outside / memory.external_bytes_per_s,
+        "internal_utilisation": inside / most["internal_bytes_per_s"],
+        "external_utilisation": outside / most["external_bytes_per_s"],
     }
 
 

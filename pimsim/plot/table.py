@@ -1,0 +1,164 @@
+"""The table of a sweep as pictures want it: which columns are axes, which are metrics, what is compared with what.
+
+A row is a point. Metrics are named after the summary's keys (``time_s``, ``energy_j.total``), their endings are their units, and
+whether less of one is better follows from its unit: seconds, joules, cycles, bytes and areas, unless they stand below the fraction line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from pimsim.config.document import read
+from pimsim.errors import InputError, Problem, nearest
+from pimsim.results.label import label
+
+RESULTS, PLAN = "results.csv", "sweep.yaml"
+NAMES = ("system", "workload", "model", "kind", "mapping", "placement")
+"""Axes that are no path of the configuration."""
+SECTIONS = ("memory", "controller", "pim", "asic", "npu", "system", "scheduler", "parallel", "workload", "compat", "energy", "placement")
+BOOKKEEPING = ("point", "key", "status", "error", "seed", "excluded", "reason", "cached")
+_UNITS = {"_per_s": "1/s", "_s": "s", "_j": "J", "_w": "W", "_bytes": "B", "_mm2": "mm²", "_bytes_per_s": "B/s", "_macs_per_s": "MAC/s"}
+_LESS = ("s", "J", "W", "B", "mm²", "cycles")
+DEFAULT_METRICS = ("time_s", "energy_j.total", "tokens_per_s")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What to draw of a sweep; what is left open is chosen from the table.
+
+    Attributes:
+        x, y: columns along the axes of the picture; ``y`` is the metric of all but a heat map and a front.
+        by: column whose values are told apart by line, bar or row.
+        baseline: (column, value) of the points that others are compared with.
+        where: column -> value that rows must have.
+    """
+
+    x: str | None = None
+    y: str | None = None
+    by: str | None = None
+    baseline: tuple[str, str] | None = None
+    where: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class SweepTable:
+    """A sweep's points.
+
+    Attributes:
+        name: for titles. frame: one row a point. axes: columns that were varied. objectives: metrics to look at first.
+        baseline: (column, value) that others are compared with, if the sweep names one.
+    """
+
+    name: str
+    frame: pd.DataFrame
+    axes: tuple[str, ...]
+    objectives: tuple[str, ...] = ()
+    baseline: tuple[str, str] | None = None
+
+    @property
+    def metrics(self) -> list[str]:
+        """Numeric columns that were not varied."""
+        return [c for c in self.frame.columns if c not in self.axes and c not in BOOKKEEPING and _numeric(self.frame[c])]
+
+    def varied(self) -> list[str]:
+        """Axes with more than one value in the table."""
+        return [axis for axis in self.axes if self.frame[axis].nunique() > 1]
+
+    def metric(self, wanted: str | None, option: str = "--y") -> str:
+        """The metric that is wanted, else the first objective, else time."""
+        if wanted is not None:
+            return self.column(wanted, option)
+        for name in (*self.objectives, *DEFAULT_METRICS, *self.metrics):
+            if name in self.metrics:
+                return name
+        raise InputError(Problem("the sweep has no metrics", file=self.name))
+
+    def column(self, name: str, option: str) -> str:
+        """A column by name. Raises InputError with the nearest one."""
+        if name not in self.frame.columns:
+            raise InputError(Problem(f"the sweep has no column '{name}'", nearest(name, list(self.frame.columns)), file=option))
+        return name
+
+    def only(self, where: Mapping[str, str]) -> SweepTable:
+        """The points whose columns have these values. Raises InputError if there are none."""
+        frame = self.frame
+        for name, value in where.items():
+            texts = frame[self.column(name, "--where")].map(text)
+            if value not in set(texts):
+                raise InputError(Problem(f"no point has {name}={value}", nearest(value, sorted(set(texts))), file="--where"))
+            frame = frame[texts == value]
+        return SweepTable(self.name, frame, self.axes, self.objectives, self.baseline)
+
+
+def load(path: str | Path) -> SweepTable:
+    """The table of a sweep's folder. Failed points are left out.
+
+    Raises:
+        InputError: it holds no table.
+    """
+    folder = Path(path)
+    file = folder / RESULTS
+    if not file.is_file():
+        raise InputError(Problem("is neither a run folder nor a sweep's", f"a folder with a summary.json or a {RESULTS}", file=str(path)))
+    frame = pd.read_csv(file)
+    plan = read(folder / PLAN).data if (folder / PLAN).is_file() else {}
+    return make(folder.absolute().name, frame, plan)
+
+
+def make(name: str, frame: pd.DataFrame, plan: Mapping[str, Any] | None = None) -> SweepTable:
+    """A table of points; ``plan`` are the keys ``axes``, ``zip``, ``objectives`` and ``baseline`` of a sweep file, as far as known."""
+    plan = plan or {}
+    named = [*NAMES, *_keys(plan.get("axes")), *(key for group in plan.get("zip") or () for key in _keys(group))]
+    axes = [c for c in frame.columns if c in named or (not plan.get("axes") and c.split(".")[0] in SECTIONS and "." in c)]
+    if "error" in frame.columns:
+        frame = frame[frame["error"].isna()]
+    objectives = tuple(str(o) for o in _keys(plan.get("objectives")))
+    base = plan.get("baseline")
+    baseline = next(((str(k), text(v)) for k, v in base.items()), None) if isinstance(base, Mapping) else None
+    if isinstance(base, str):
+        baseline = ("system", base)
+    return SweepTable(name, frame.reset_index(drop=True), tuple(axes), objectives, baseline)
+
+
+def _keys(value: Any) -> Sequence[Any]:
+    return list(value) if isinstance(value, Mapping | list | tuple) else []
+
+
+def _numeric(column: Any) -> bool:
+    return bool(pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column))
+
+
+def text(value: Any) -> str:
+    """A value as it is written on an axis: whole numbers without a fraction."""
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
+        return str(int(value))
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def unit(name: str) -> str:
+    """The unit in a metric's name, or nothing."""
+    for part in (name, name.split(".")[0]):
+        for ending in sorted(_UNITS, key=len, reverse=True):
+            if part.endswith(ending):
+                return _UNITS[ending]
+    return "cycles" if name.split(".")[0].endswith("cycles") else ""
+
+
+def title(name: str) -> str:
+    """A column for people: "time_s" -> "time", "energy_j.total" -> "energy: total"."""
+    parts = name.split(".")
+    if parts[0] in SECTIONS and len(parts) > 1 and name not in ("energy.total",):
+        return name
+    ending = next((e for e in sorted(_UNITS, key=len, reverse=True) if parts[0].endswith(e) and e != "_per_s"), "")
+    first = parts[0].removesuffix(ending) if ending and not parts[0].endswith("_per_s") else parts[0].replace("_per_s", "/s")
+    return ": ".join([label(first), *(label(part) for part in parts[1:])])
+
+
+def less_is_better(name: str) -> bool:
+    """Whether one would rather have less of a metric."""
+    return unit(name) in _LESS

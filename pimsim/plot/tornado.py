@@ -1,0 +1,73 @@
+"""How far each axis, taken by itself, moves a metric: the widest range on top.
+
+A point of reference is chosen (the baseline, else the middle value of every axis); an axis is judged by the points that differ from it
+in nothing else. The table of ``pimsim sweep --unverified`` already has this form.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from pimsim.errors import InputError, Problem
+from pimsim.plot import style
+from pimsim.plot.picture import Picture
+from pimsim.plot.table import Choice, SweepTable, text, title
+from pimsim.results.result import Row
+
+
+def draw(table: SweepTable, choice: Choice) -> Picture:
+    """Bars to the left and right of the reference. Raises InputError if no axis can be judged by itself."""
+    table = table.only(choice.where)
+    metric = table.metric(choice.y)
+    reference = _reference(table, choice)
+    centre = float(reference[metric])
+    rows = [row for axis in table.varied() if (row := _range(table, axis, metric, reference))]
+    rows.sort(key=lambda row: row["most"] - row["least"])
+    if not rows or not centre:
+        raise InputError(Problem("no axis is varied by itself around a point of reference",
+                                 "points that differ from the reference in one column only", file=table.name))
+    with style.styled():
+        figure, axes = style.blank(f"What moves {title(metric)}: {table.name}", 7.2, 1.4 + 0.3 * len(rows))
+        for key, at, colour, hatch in (("least", "least_at", style.BLUE, ""), ("most", "most_at", style.ORANGE, "///")):
+            shares = [100 * (row[key] / centre - 1) for row in rows]
+            axes.barh([row["axis"] for row in rows], shares, color=colour, hatch=hatch, edgecolor="white", linewidth=0.3)
+            for i, (row, share) in enumerate(zip(rows, shares, strict=True)):
+                if share:
+                    axes.annotate(text(row[at]), (share, i), xytext=(3 if share > 0 else -3, 0), textcoords="offset points", va="center",
+                                  ha="left" if share > 0 else "right", fontsize=7)  # fmt: skip
+        axes.axvline(0, color="black", linewidth=0.8)
+        axes.grid(axis="y", visible=False)
+        axes.margins(x=0.15)
+        axes.set_xlabel(f"change of {title(metric)} from the point of reference (%)")
+    return Picture("tornado", f"What moves {title(metric)}", figure, rows[::-1])
+
+
+def _reference(table: SweepTable, choice: Choice) -> pd.Series:
+    baseline = choice.baseline or table.baseline
+    frame = table.frame
+    if baseline is not None:
+        chosen = frame[frame[table.column(baseline[0], "--baseline")].map(text) == baseline[1]]
+        frame = chosen if len(chosen) else frame
+    for axis in table.varied():
+        values = sorted(frame[axis].unique(), key=lambda v: (isinstance(v, str), v))
+        frame = frame[frame[axis] == values[(len(values) - 1) // 2]] if len(values) > 1 else frame
+    if frame.empty:  # not a full grid: the point that shares most values with the others
+        modes = {axis: table.frame[axis].mode().iloc[0] for axis in table.varied()}
+        same = sum((table.frame[axis] == value).astype(int) for axis, value in modes.items())
+        return table.frame.iloc[int(pd.Series(same).to_numpy().argmax())]
+    return frame.iloc[0]
+
+
+def _range(table: SweepTable, axis: str, metric: str, reference: Any) -> Row | None:
+    """Least and most of the metric over the points that differ from the reference in this axis only; None if there is none."""
+    frame = table.frame
+    for other in table.varied():
+        if other != axis:
+            frame = frame[frame[other] == reference[other]]
+    if len(frame) < 2:
+        return None
+    least, most = frame.iloc[int(frame[metric].to_numpy().argmin())], frame.iloc[int(frame[metric].to_numpy().argmax())]
+    return {"axis": axis, "reference": reference[axis], "least_at": least[axis], "least": float(least[metric]),
+            "most_at": most[axis], "most": float(most[metric])}  # fmt: skip
