@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from pimsim.errors import InputError, Problem
@@ -45,12 +45,14 @@ class Placement:
         return step
 
 
-def place(demands: Mapping[tuple[int, str], int], rows: int, row_bytes: int, banks: int, channels: int) -> Placement:
+def place(demands: Mapping[tuple[int, str], int], rows: int, row_bytes: int, banks: int, channels: int,
+          needs: Callable[[int], int] | None = None) -> Placement:
     """Give every tensor its rows, in the order of the layers.
 
     Args:
         demands: rows of every bank that each (layer, name) needs.
         rows: rows of a bank. row_bytes, banks, channels: the memory, for the message.
+        needs: rows that all tensors need with so many channels, for the message.
 
     Raises:
         InputError: they do not fit; says by how much.
@@ -61,10 +63,12 @@ def place(demands: Mapping[tuple[int, str], int], rows: int, row_bytes: int, ban
         regions[key] = Region(cursor, demands[key])
         cursor += demands[key]
     if cursor > rows:
+        least = -(-cursor * channels // rows)  # with more channels each holds less of a tensor, but whole rows
+        enough = next((c for c in range(least, 2 * least + 16) if needs is None or needs(c) <= rows), None)
         row_everywhere = row_bytes * banks * channels
         raise InputError(Problem(
             f"the model and its KV cache need {cursor} rows of every bank, {cursor - rows} more than there are "
             f"({cursor * row_everywhere / 2**30:.2f} GiB of {rows * row_everywhere / 2**30:.2f} GiB)",
-            f"at least {-(-cursor * channels // rows)} channels of this size, or fewer tokens",
+            f"{f'at least {enough} channels of this size, ' if enough else ''}{cursor} rows, or fewer tokens",
             key="memory.rows"))
     return Placement(regions, cursor)

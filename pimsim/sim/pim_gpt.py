@@ -61,8 +61,10 @@ def build(config: SystemConfig, trace: Trace, options: Options) -> PimGptSystem:
     geometry = Memory(memory.channels, memory.banks, memory.column_bytes // BF16_BYTES, memory.columns)
     spec = asic.spec()
     if trace.architecture is not None and trace.steps:  # the last step needs the most: a look at it spares one at all
-        last, _ = demands(geometry, spec, replace(trace, steps=[trace.steps[-1]]))
-        place(last, memory.rows, memory.row_bytes, memory.banks, memory.channels)
+        end = replace(trace, steps=[trace.steps[-1]])
+        last, _ = demands(geometry, spec, end)
+        place(last, memory.rows, memory.row_bytes, memory.banks, memory.channels,
+              lambda channels: sum(demands(replace(geometry, channels=channels), spec, end)[0].values()))
     needed, capacity = demands(geometry, spec, trace)
     placement = place(needed, memory.rows, memory.row_bytes, memory.banks, memory.channels)
     programs = Programs(geometry, _commands(config, compiled), _pace(compiled, spec.clock_hz))
