@@ -81,14 +81,15 @@ def _model_at(model: type[BaseModel], path: KeyPath) -> type[BaseModel]:
     for part in path:
         field = model.model_fields.get(str(part))
         if field is not None:
-            model = _model_in(field.annotation) or model
+            model = model_in(field.annotation) or model
     return model
 
 
-def _model_in(annotation: Any) -> type[BaseModel] | None:
+def model_in(annotation: Any) -> type[BaseModel] | None:
+    """The configuration model that a field's annotation speaks of, also within unions and annotations."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
     if get_origin(annotation) in (Union, UnionType) or get_args(annotation):
-        return next((found for argument in get_args(annotation) if (found := _model_in(argument))), None)
+        return next((found for argument in get_args(annotation) if (found := model_in(argument))), None)
     return None
 
