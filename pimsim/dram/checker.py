@@ -140,9 +140,10 @@ def _with_interval(book: Rulebook, compiled: Compiled, log: CommandLog) -> Ruleb
 
 
 def _cadence(compiled: Compiled, command: int) -> int:
-    """Distance of the commands of a counted run: what the rules of a command to itself allow."""
+    """Distance of the commands of a counted run: what the rules of a command to itself allow, on the edges it may start on."""
     own = [r.value for r in compiled.rules if r.window == 1 and not r.sibling and command in r.before and command in r.after]
-    return max([compiled.standard.commands[command].cycles, *own])
+    period = compiled.standard.commands[command].align[0]
+    return -(-max([compiled.standard.commands[command].cycles, *own]) // period) * period
 
 
 def check(compiled: Compiled, log: CommandLog, *, channels: int = 1 << 31, limit: int = 1) -> Verdict:

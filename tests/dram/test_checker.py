@@ -304,6 +304,16 @@ def test_a_counted_run_is_its_commands_at_their_cadence() -> None:
     assert rules(compiled, *run, "68 PRE 0 0 0 0") == []
 
 
+def test_a_counted_run_keeps_to_the_clock_edges_of_its_command() -> None:
+    base = part("gddr6")
+    spec = base.standard.extended("PIM", (Command("MACB", "bank", Effect.COMPUTE, "column", opener="ACT", closer="PRE", align=(2, 0)),),
+                                  (rule("bank", "MACB", "MACB", "3"), rule("bank", "MACB", "PRE", "5")))
+    compiled = compile_part(spec, base.organization, base.timing, base.tick_fs, refresh=False)
+    run = ("1 ACT 0 0 0 0 row 5", "100 MACB 0 0 0 0 row 5 col 0 count 10")  # every four ticks, the last at 136
+    assert rules(compiled, *run, "140 PRE 0 0 0 0") == ["bank MACB->PRE 5"]
+    assert rules(compiled, *run, "141 PRE 0 0 0 0") == []
+
+
 def test_a_command_in_the_middle_of_a_counted_run_meets_the_commands_around_it() -> None:
     compiled = part("gddr6")
     opened = ("1 ACT 0 0 0 0 row 5", "9 ACT 0 0 1 0 row 5", "40 RD 0 0 0 0 row 5 col 0 count 10")

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from pimsim.dram import commandlog
+from pimsim.dram.checker import check
 from pimsim.dram.compile import Compiled, initial_state
 from pimsim.dram.spec import Cause
 from pimsim.kernels.channel import LOG_FIELDS
@@ -49,7 +51,7 @@ class KernelPackage:
         self.states = initial_state(part.table, channels)
         self.slots = np.zeros(channels, np.int64) if mode.fold else np.arange(channels, dtype=np.int64)
         self.memo = make_memo(width.stop, width.stop - width.start, 12 if remember else 0)  # few, so that it is full at times
-        self.log = np.zeros((40_000 if mode.log else 0, LOG_FIELDS), np.int64)
+        self.log = np.zeros((400_000 if mode.log else 0, LOG_FIELDS), np.int64)
         self.by_channel = np.zeros((channels, width.stop - width.start), np.int64)
         self.by_class = np.zeros((2, width.stop - width.start), np.int64)
         self.now = 0
@@ -142,6 +144,24 @@ def test_oracle_and_kernel_agree_in_every_mode(case: Case) -> None:
                 assert kernel.log[0, 0] < len(kernel.log), "the log is too short"
                 assert sorted(expand(case.part, kernel.log), key=lambda entry: entry.channel) == log, kernel.mode
         assert kernels[0].by_class.sum(axis=0).tolist() == kernels[0].by_channel.sum(axis=0).tolist()
+
+
+@given(cases())
+@settings(PROFILE, max_examples=60)
+def test_commands_are_legal_and_none_of_a_task_comes_before_it(case: Case) -> None:
+    kernel = KernelPackage(case.part, case.channels, Mode(fast=True, fold=True), postpone=case.postpone)
+    hidden = {case.part.command(name) for name in ("PREab", "REFab")}  # while the channel waits for the task
+    seen = 0
+    for tasks, repeats in case.segments:
+        kernel.run(tasks, repeats, case.library)
+        issued = expand(case.part, kernel.log)
+        assert [e for e in issued[seen:] if e.tick < kernel.begin.flat[e.task] and e.code not in hidden] == []
+        seen = len(issued)
+    large = replace(case.part.organization, rows=4096, columns=4096)  # loops step beyond the part's rows and columns
+    part = replace(case.part, organization=large)
+    log = commandlog.from_kernel(kernel.log[1 : kernel.log[0, 0] + 1, :7], part.command_names, large, part.table.scope)
+    broken = check(part, log, limit=50).violations
+    assert [v for v in broken if v.rule != "refresh ahead"] == []  # programs refresh when they like
 
 
 # ---------------------------------------------------------------------- facts
