@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from pimsim.config.base import Config
-from pimsim.config.quantity import Bandwidth, Count, Time
+from pimsim.config.quantity import Bandwidth, Count, EnergyPerBit, Time
 
 
 class EstimateConfig(Config):
@@ -47,6 +47,8 @@ class LinkConfig(Config):
     """of one direction"""
     latency: Time
     """of a message"""
+    energy: EnergyPerBit | None = None
+    """of a bit over the link; none: not counted"""
 
 
 class ParallelConfig(Config):

@@ -14,7 +14,6 @@ from pimsim.dram.compile import Compiled
 from pimsim.dram.energy import CommandEnergy, command_energy
 from pimsim.dram.spec import Command, Effect
 from pimsim.errors import InputError, Problem
-from pimsim.pim.neupims import COMPAT
 from pimsim.results.neupims.total import Totals
 from pimsim.sim.contend import contend_plan
 
@@ -26,7 +25,7 @@ MEMORY = ("activate", "read", "write", "mac", "buffer_fill", "result_read", "ref
 
 def compiled_part(config: SystemConfig) -> Compiled:
     """The memory with its command set."""
-    return contend_plan(config, frozenset(key for key, on in config.compat.items() if on and key in COMPAT)).compiled
+    return contend_plan(config).compiled
 
 
 def per_command(config: SystemConfig, compiled: Compiled) -> CommandEnergy:

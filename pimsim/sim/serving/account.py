@@ -2,7 +2,7 @@
 
 A name is a tuple: ``("ticks",)``, ``("command", "ACT")``, ``("cause", view, cause)``, ``("busy", unit)``, ``("active", row buffer)``,
 ``("macs", unit)``, ``("vector",)``, ``("scratchpad",)``, ``("read",)``, ``("written",)``, ``("stage", name, field)``,
-``("op", name, field)``, ``("link", "bytes")``.
+``("op", name, field)``, ``("bound",)``, ``("link", "bytes")``.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pimsim.devices.stage import OpRecord, StageRecord
 
 Name = tuple[str, ...]
 STAGE_FIELDS = ("count", "ticks", "npu_busy", "pim_busy", "bus_busy")
+"""Of a stage; ``bound`` is added by who knows it."""
 OP_FIELDS = ("count", "ticks", "macs", "read", "written", "bound")
 UNITS = ("npu", "pim", "vector", "bus")
 

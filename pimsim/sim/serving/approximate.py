@@ -8,6 +8,7 @@ need not be simulated are, and compared (:attr:`Anchors.errors`).
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -96,6 +97,7 @@ class Anchors:
 
 
 def _kind(items: Sequence[Item]) -> tuple[object, ...]:
-    """Iterations of different kinds are not comparable: their stages, and whether they take in prompts."""
+    """Iterations of different kinds are not compared: their stages, whether they take in prompts, and new tokens (by steps of 1/16 octave)."""
     prompts = any(op.kind == "attention" for item in items for op in item.work.npu)
-    return (tuple((item.work.name, item.repeat) for item in items), prompts)
+    tokens = max((op.m for item in items for op in item.work.npu), default=len(items[0].work.pim))
+    return (tuple((item.work.name, item.repeat) for item in items), prompts, round(16 * math.log2(max(tokens, 1))))

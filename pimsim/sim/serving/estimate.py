@@ -23,6 +23,7 @@ class Estimates:
 
     Attributes:
         queries: query heads that a key head serves. bandwidth_bytes_per_s: of all the memory's pins.
+        pim_macs_per_tick: peak of all banks' units; 0: there are none.
     """
 
     npu: NpuSpec
@@ -30,6 +31,15 @@ class Estimates:
     bandwidth_bytes_per_s: int
     tick_fs: int
     queries: int = 1
+    pim_macs_per_tick: int = 0
+
+    def bound_ticks(self, record: StageRecord) -> int:
+        """What a stage cannot take less than: its MACs over the peak of the unit that does them, its bytes over the pins'."""
+        macs = {unit: sum(op.macs for op in record.ops if op.unit == unit) for unit in ("npu", "pim")}
+        per_tick = self.npu.peak_macs_per_cycle * self.npu.clock_hz * self.tick_fs // 10**15
+        moved = (record.bytes_read + record.bytes_written) * 10**15 // (self.bandwidth_bytes_per_s * self.tick_fs)
+        inside = macs["pim"] // self.pim_macs_per_tick if self.pim_macs_per_tick else 0
+        return max(macs["npu"] // per_tick, inside, moved)
 
     def stage_ticks(self, work: StageWork) -> int:
         """The slower of NPU and memory."""

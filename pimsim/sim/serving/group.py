@@ -76,8 +76,8 @@ class Passage:
     stages: tuple[StageRecord, ...] = ()
 
 
-Watcher = Callable[[int, StageRecord, int], None]
-"""Shown every simulated stage: the group, its record, and the femtoseconds at which the device's tick 0 lies."""
+Watcher = Callable[[int, StageWork, StageRecord, int], None]
+"""Shown every simulated stage: the group, its work and record, and the femtoseconds at which the device's tick 0 lies."""
 
 
 @dataclass
@@ -87,6 +87,7 @@ class Group:
     Attributes:
         exact: the device's clock is the simulation's; otherwise it stands still while nothing is simulated.
         anchors: simulated iterations that others are interpolated between; None: every one is simulated.
+        finished: told of every passage. bound: the least ticks that a stage may take. watch: shown every stage.
     """
 
     number: int
@@ -96,6 +97,7 @@ class Group:
     exact: bool
     anchors: Anchors | None
     finished: Callable[[Run, Passage], None]
+    bound: Callable[[StageRecord], int]
     watch: Watcher | None = None
     idle: Account = field(default_factory=Account)
 
@@ -140,8 +142,11 @@ class Group:
         """Run a stage; all-reduces end it if they last beyond its attention in the memory."""
         record = self.device.stage(item.work)
         if self.watch is not None:
-            self.watch(self.number, record, now_fs - record.begin_ticks * self.device.tick_fs)
+            self.watch(self.number, item.work, record, now_fs - record.begin_ticks * self.device.tick_fs)
         account = of_stage(record)
+        bound = self.bound(record)
+        account.add(("bound",), bound)
+        account.add(("stage", record.name, "bound"), bound)
         reducing = sum(self.network.reduce_fs(tokens) for tokens in item.reductions)
         account.add(("link", "bytes"), sum(self.network.reduce_bytes(tokens) for tokens in item.reductions))
         if reducing:
