@@ -11,6 +11,8 @@ from pimsim.results.label import label, percent
 from pimsim.results.result import Result, Row
 
 SUFFIX = "_cycles"
+MENTIONED = 0.001
+"""Operators with less than this share of the longest one are left out."""
 
 
 def draw(result: Result) -> Picture:
@@ -20,7 +22,9 @@ def draw(result: Result) -> Picture:
     causes = sorted((cause for cause, spent in totals.items() if spent), key=lambda cause: -totals[cause])
     if not causes:
         raise InputError(Problem("the run has no cycles by cause", file="--kind causes"))
-    rows = sorted((row for row in rows if any(row[cause] for cause in causes)), key=lambda row: -sum(row[c] for c in causes))
+    spent = {row["operator"]: sum(row[cause] for cause in causes) for row in rows}
+    rows = [row for row in rows if spent[row["operator"]] > MENTIONED * max(spent.values())]
+    rows.sort(key=lambda row: -spent[row["operator"]])
     shown = [{"operator": row["operator"], **{f"{cause}{SUFFIX}": row[cause] for cause in causes}} for row in rows]
     factor, unit = scale((sum(row[c] for c in causes) for row in rows), " ")
     everything = sum(totals.values())

@@ -1,8 +1,10 @@
-"""All points under two objectives, and those that no other point beats in both."""
+"""All points under two objectives, and those that no other point beats in both; the points of the front are numbered and named."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+
+from matplotlib.lines import Line2D
 
 from pimsim.errors import InputError, Problem
 from pimsim.plot import style
@@ -10,7 +12,7 @@ from pimsim.plot.picture import Picture
 from pimsim.plot.table import DEFAULT_METRICS, Choice, SweepTable, less_is_better, text, title, unit
 from pimsim.results.result import Row
 
-MOST_LABELS = 12
+MOST_LABELS = 20
 
 
 def draw(table: SweepTable, choice: Choice) -> Picture:
@@ -26,18 +28,20 @@ def draw(table: SweepTable, choice: Choice) -> Picture:
                        for i in range(len(frame))]  # fmt: skip
     corner = sorted(kept, key=lambda i: frame[x].iloc[i])
     with style.styled():
-        figure, axes = style.blank(f"{title(y).capitalize()} against {title(x)}: {table.name}", 6.8, 4.2)
+        figure, axes = style.blank(f"{title(y).capitalize()} against {title(x)}: {table.name}", 8.4, 4.2)
         axes.plot([v * fx for v in frame[x]], [v * fy for v in frame[y]], "o", color=style.SKY, markeredgecolor="white",
                   markeredgewidth=0.5, label=f"all {len(frame)} points")  # fmt: skip
         where = "steps-post" if less_is_better(y) == less_is_better(x) else "steps-pre"
         at = [(frame[x].iloc[i] * fx, frame[y].iloc[i] * fy) for i in corner]
         axes.plot([p[0] for p in at], [p[1] for p in at], color=style.RED, marker="D", drawstyle=where, label=f"front, {len(kept)} points")
         if len(kept) <= MOST_LABELS:
-            style.note(axes, [(*p, _label(rows[i], varied)) for p, i in zip(at, corner, strict=True)], gap=6)
+            style.note(axes, [(*p, str(n)) for n, p in enumerate(at, 1)], gap=6)
+            named = [Line2D([], [], linestyle="", label=f"{n}: {_label(rows[i], varied)}") for n, i in enumerate(corner, 1)]
+            figure.legend(handles=named, loc="outside right upper", title=f"front: {', '.join(varied[:4])}", handlelength=0,
+                          handletextpad=0)  # fmt: skip
         for name, prefixed, set_label in ((x, ux, axes.set_xlabel), (y, uy, axes.set_ylabel)):
             better_is = "less is better" if less_is_better(name) else "more is better"
             set_label(f"{title(name)} ({f'{prefixed}, ' if prefixed else ''}{better_is})")
-        axes.margins(x=0.12)
         axes.legend()
     return Picture("pareto", f"{title(y).capitalize()} against {title(x)}", figure, rows)
 

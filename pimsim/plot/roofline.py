@@ -39,7 +39,7 @@ def draw(result: Result) -> Picture:
         right.invert_yaxis()
         right.grid(axis="y", visible=False)
         right.set_xlabel("bound / simulated time (%)")
-        right.set_title("Reached of the bound")
+        right.set_title("Share of the bound reached")
         room(right)
     return Picture("roofline", "Roofline", figure, rows)
 

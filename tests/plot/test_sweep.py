@@ -1,0 +1,123 @@
+"""Pictures of a sweep: the columns that are asked for, speed-ups against the right point, the right front."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from pimsim import plot
+from pimsim.errors import InputError
+from pimsim.plot.pareto import front
+from pimsim.plot.table import Choice, SweepTable, less_is_better, load, make, title, unit
+
+ONE = Choice(where={"workload": "small"})
+
+
+def test_axes_and_metrics_are_told_apart(sweep: SweepTable) -> None:
+    assert sweep.axes == ("workload", "memory.channels", "asic.clock")
+    assert sweep.metrics == ["time_s", "tokens_per_s", "energy_j.total"]
+
+
+def test_without_a_plan_paths_of_the_configuration_are_axes(frame: pd.DataFrame) -> None:
+    assert make("x", frame).axes == ("workload", "memory.channels", "asic.clock")
+
+
+def test_failed_points_are_left_out(frame: pd.DataFrame) -> None:
+    frame.loc[0, "error"] = "does not fit"
+    assert len(make("x", frame).frame) == len(frame) - 1
+
+
+def test_a_folder_is_read_with_its_plan(frame: pd.DataFrame, tmp_path: Path) -> None:
+    frame.to_csv(tmp_path / "results.csv", index=False)
+    (tmp_path / "sweep.yaml").write_text("axes: {memory.channels: [2, 4, 8]}\nobjectives: [tokens_per_s]\nbaseline: {memory.channels: 2}\n")
+    table = load(tmp_path)
+    assert (table.objectives, table.baseline) == (("tokens_per_s",), ("memory.channels", "2"))
+    assert "memory.channels" in table.axes
+
+
+def test_a_folder_without_a_table_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="neither a run folder nor a sweep's"):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize(("name", "expected"), [("time_s", ("s", True)), ("energy_j.total", ("J", True)), ("tokens_per_s", ("1/s", False)),
+                                                ("bandwidth.internal_bytes_per_s", ("B/s", False)), ("cycles", ("cycles", True)),
+                                                ("row_hit_rate", ("", False)), ("area_mm2", ("mm²", True))])  # fmt: skip
+def test_unit_and_direction_follow_from_the_name(name: str, expected: tuple[str, bool]) -> None:
+    assert (unit(name), less_is_better(name)) == expected
+
+
+def test_titles_leave_paths_alone() -> None:
+    assert (title("memory.timing.tRCD"), title("energy_j.total"), title("tokens_per_s")) == ("memory.timing.tRCD", "energy: total",
+                                                                                            "tokens/s")  # fmt: skip
+
+
+def test_a_line_for_every_combination_of_the_other_axes(sweep: SweepTable) -> None:
+    picture = plot.draw_sweep(sweep, "line")
+    assert len(picture.figure.axes[0].lines) == 4 and len(picture.rows) == 12
+
+
+def test_points_of_a_line_are_in_order(sweep: SweepTable) -> None:
+    shuffled = SweepTable("x", sweep.frame.sample(frac=1, random_state=1), sweep.axes)
+    for drawn in plot.draw_sweep(shuffled, "line").figure.axes[0].lines:
+        assert list(drawn.get_xdata()) == [2, 4, 8]  # type: ignore[arg-type]
+
+
+def test_too_many_lines_are_refused(sweep: SweepTable) -> None:
+    many = pd.concat([sweep.frame.assign(**{"memory.banks": banks}) for banks in (4, 8, 16)])
+    with pytest.raises(InputError, match="12 combinations of .* too many"):
+        plot.draw_sweep(SweepTable("x", many, (*sweep.axes, "memory.banks")), "line")
+
+
+def test_speed_ups_are_against_the_point_that_differs_only_in_the_baseline(sweep: SweepTable) -> None:
+    rows = plot.draw_sweep(sweep, "bar", Choice(baseline=("memory.channels", "2"))).rows
+    assert [row["speed_up"] for row in rows] == pytest.approx([row["memory.channels"] / 2 for row in rows])
+
+
+def test_more_of_a_rate_is_a_speed_up(sweep: SweepTable) -> None:
+    rows = plot.draw_sweep(sweep, "bar", Choice(y="tokens_per_s", baseline=("memory.channels", "2"))).rows
+    assert [row["speed_up"] for row in rows] == pytest.approx([row["memory.channels"] / 2 for row in rows])
+
+
+def test_a_baseline_that_no_point_has_is_refused(sweep: SweepTable) -> None:
+    with pytest.raises(InputError, match="no point has memory.channels=3; 2, 4, 8"):
+        plot.draw_sweep(sweep, "bar", Choice(baseline=("memory.channels", "3")))
+
+
+def test_a_heat_map_has_a_cell_a_point(sweep: SweepTable) -> None:
+    rows = plot.draw_sweep(sweep, "heatmap", ONE).rows
+    assert {(r["memory.channels"], r["asic.clock"]): r["time_s"] for r in rows} == {(c, k): 8 / c / k for c in (2, 4, 8) for k in (1, 2)}
+
+
+def test_a_heat_map_of_three_axes_is_refused(sweep: SweepTable) -> None:
+    with pytest.raises(InputError, match="these points vary 3"):
+        plot.draw_sweep(sweep, "heatmap")
+
+
+def test_the_front_is_what_nothing_beats() -> None:
+    points = [(1.0, 5.0), (2.0, 3.0), (2.0, 4.0), (3.0, 3.0), (4.0, 1.0), (4.0, 1.0), (5.0, 0.5)]
+    beaten = {i for i, p in enumerate(points) if any(q != p and q[0] <= p[0] and q[1] <= p[1] for q in points)}
+    assert front(points) == set(range(len(points))) - beaten
+
+
+def test_the_front_of_the_picture_is_marked_in_its_rows(sweep: SweepTable) -> None:
+    rows = plot.draw_sweep(sweep, "pareto", ONE).rows
+    assert {(r["memory.channels"], r["asic.clock"]) for r in rows if r["front"]} == {(2, 2), (4, 2), (8, 2)}
+
+
+def test_a_tornado_varies_one_axis_at_a_time(sweep: SweepTable) -> None:
+    rows = {row["axis"]: row for row in plot.draw_sweep(sweep, "tornado", ONE).rows}
+    assert (rows["memory.channels"]["least"], rows["memory.channels"]["most"]) == (1, 4)  # around 4 channels at clock 1
+    assert (rows["asic.clock"]["least"], rows["asic.clock"]["most"]) == (1, 2)
+
+
+def test_an_unknown_column_names_the_nearest(sweep: SweepTable) -> None:
+    with pytest.raises(InputError, match="memory.channels"):
+        plot.draw_sweep(sweep, "line", Choice(x="memory.chanels"))
+
+
+def test_a_sweep_has_every_picture_that_its_axes_allow(sweep: SweepTable) -> None:
+    assert list(plot.sweep_pictures(sweep)) == ["line", "bar", "pareto", "tornado"]
+    assert list(plot.sweep_pictures(sweep, ONE)) == list(plot.SWEEP_KINDS)
