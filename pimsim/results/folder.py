@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import os
 import shutil
@@ -59,7 +60,8 @@ def write(result: Result, path: Path) -> None:
     try:
         made = partial / "new"
         made.mkdir()
-        _fill(result, made)
+        for name, content in files(result).items():
+            (made / name).write_bytes(content)
         if path.exists():
             path.rename(partial / "old")
         made.rename(path)
@@ -67,27 +69,32 @@ def write(result: Result, path: Path) -> None:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def _fill(result: Result, folder: Path) -> None:
+def files(result: Result) -> dict[str, bytes]:
+    """The files of a run folder by their names."""
     facts = result.summary()
-    (folder / SUMMARY).write_text(json.dumps(facts, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
     columns = {name: list(rows[0]) if rows else [] for name, rows in result.tables.items()}
-    for name, rows in result.tables.items():
-        write_csv(folder / f"{name}.csv", rows, columns[name])
-    (folder / TABLES).write_text(json.dumps(columns, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    write_csv(folder / "provenance.csv", [asdict(source) for source in result.sources], [f.name for f in fields(Source)])
-    _write_yaml(folder / "config.yaml", f"The system of this run, as pimsim {facts['pimsim_version']} resolved it.",
-                result.config, result.sources)
+    texts = {SUMMARY: json.dumps(facts, indent=2, ensure_ascii=False, allow_nan=False) + "\n"}
+    texts |= {f"{name}.csv": _csv(rows, columns[name]) for name, rows in result.tables.items()}
+    texts[TABLES] = json.dumps(columns, indent=2, ensure_ascii=False) + "\n"
+    texts["provenance.csv"] = _csv([asdict(source) for source in result.sources], [f.name for f in fields(Source)])
+    texts["config.yaml"] = _yaml(f"The system of this run, as pimsim {facts['pimsim_version']} resolved it.", result.config, result.sources)
     if result.workload is not None:
-        _write_yaml(folder / "workload.yaml", "The workload of this run.", result.workload)
-    (folder / "report.txt").write_text(result.report(verbose=True), encoding="utf-8")
+        texts["workload.yaml"] = _yaml("The workload of this run.", result.workload)
+    texts["report.txt"] = result.report(verbose=True)
+    return {name: text.encode("utf-8") for name, text in texts.items()}
 
 
 def write_csv(path: Path, rows: Sequence[Mapping[str, Any]], header: Sequence[str]) -> None:
     """Rows as a CSV file with these columns; a row that lacks one has an empty cell."""
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, header, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    path.write_bytes(_csv(rows, header).encode("utf-8"))
+
+
+def _csv(rows: Sequence[Mapping[str, Any]], header: Sequence[str]) -> str:
+    file = io.StringIO(newline="")
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows([row.get(name, "") for name in header] for row in rows)
+    return file.getvalue()
 
 
 def load(path: str | Path) -> Result:
@@ -129,11 +136,11 @@ def _read_csv(path: Path) -> Iterable[dict[str, Any]]:
     return [{key: scalar(cell) for key, cell in row.items()} for row in _rows(path)]
 
 
-def _write_yaml(path: Path, title: str, data: Mapping[str, Any], sources: Iterable[Source] = ()) -> None:
+def _yaml(title: str, data: Mapping[str, Any], sources: Iterable[Source] = ()) -> str:
     comments = {source.path: source.source for source in sources}
     lines = [f"# {title}"]
     _add_lines(lines, data, (), comments)
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return "\n".join(lines) + "\n"
 
 
 def _add_lines(lines: list[str], data: Mapping[str, Any], path: KeyPath, comments: Mapping[str, str]) -> None:
