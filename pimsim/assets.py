@@ -29,6 +29,7 @@ _KINDS = {
     "dram": _Kind("hwconfigs/dram", "*.yaml", "a DRAM part"),
     "asic": _Kind("hwconfigs/asic", "*.yaml", "an ASIC"),
     "npu": _Kind("hwconfigs/npu", "*.yaml", "an NPU"),
+    "efficiency": _Kind("hwconfigs/efficiency", "*.yaml", "a set of efficiencies"),
     "workload": _Kind("workloads", "*.yaml", "a workload"),
     "model": _Kind("workloads/models", "*/config.json", "a model"),
     "sweep": _Kind("sweeps", "*.yaml", "a sweep"),

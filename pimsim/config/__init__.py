@@ -10,11 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pimsim.config.asic import AsicConfig
+    from pimsim.config.baseline import BaselineConfig, BaselineSystem, EfficiencyPart, IdealConfig
     from pimsim.config.controller import ControllerConfig
     from pimsim.config.loader import (
         load,
+        load_any,
+        load_any_and_workload,
         load_asic,
         load_dram,
+        load_efficiency,
         load_npu,
         load_system,
         load_workload,
@@ -23,6 +27,7 @@ if TYPE_CHECKING:
         schema,
     )
     from pimsim.config.memory import Currents, MemoryConfig
+    from pimsim.config.npu import NpuConfig
     from pimsim.config.origin import Source, provenance
     from pimsim.config.pim import PimConfig
     from pimsim.config.scheduler import LinkConfig, ParallelConfig, SchedulerConfig
@@ -39,12 +44,17 @@ if TYPE_CHECKING:
 _HOME = {
     "AsicConfig": "asic",
     "AsicPart": "system",
+    "BaselineConfig": "baseline",
+    "BaselineSystem": "baseline",
     "ControllerConfig": "controller",
     "Currents": "memory",
     "DramConfig": "system",
+    "EfficiencyPart": "baseline",
     "EnergyConfig": "system",
+    "IdealConfig": "baseline",
     "LinkConfig": "scheduler",
     "MemoryConfig": "memory",
+    "NpuConfig": "npu",
     "NpuPart": "system",
     "ParallelConfig": "scheduler",
     "PimConfig": "pim",
@@ -54,8 +64,11 @@ _HOME = {
     "SystemOptions": "system",
     "WorkloadConfig": "workload",
     "load": "loader",
+    "load_any": "loader",
+    "load_any_and_workload": "loader",
     "load_asic": "loader",
     "load_dram": "loader",
+    "load_efficiency": "loader",
     "load_npu": "loader",
     "load_system": "loader",
     "load_workload": "loader",
@@ -68,12 +81,17 @@ _HOME = {
 __all__ = [
     "AsicConfig",
     "AsicPart",
+    "BaselineConfig",
+    "BaselineSystem",
     "ControllerConfig",
     "Currents",
     "DramConfig",
+    "EfficiencyPart",
     "EnergyConfig",
+    "IdealConfig",
     "LinkConfig",
     "MemoryConfig",
+    "NpuConfig",
     "NpuPart",
     "ParallelConfig",
     "PimConfig",
@@ -83,8 +101,11 @@ __all__ = [
     "SystemOptions",
     "WorkloadConfig",
     "load",
+    "load_any",
+    "load_any_and_workload",
     "load_asic",
     "load_dram",
+    "load_efficiency",
     "load_npu",
     "load_system",
     "load_workload",

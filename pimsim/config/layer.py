@@ -16,6 +16,7 @@ PART_SECTIONS = {
     "dram": ("memory", "controller", "pim", "energy", "compat"),
     "asic": ("asic",),
     "npu": ("npu",),
+    "efficiency": ("efficiency",),
 }
 """Kind of part -> the sections of a system that its file may hold; the first one names it, with its key ``part``."""
 

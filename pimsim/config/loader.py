@@ -6,7 +6,7 @@ data that means the same when read again, and is what run folders and caches kee
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,6 +16,7 @@ from pimsim import assets
 from pimsim.config import document as yaml
 from pimsim.config import layer
 from pimsim.config.base import Config, Described
+from pimsim.config.baseline import BASELINES, BaselineConfig, BaselineSystem, EfficiencyPart, IdealConfig, mark_assumed
 from pimsim.config.document import Document, Place
 from pimsim.config.problem import problems
 from pimsim.config.system import AsicPart, DramConfig, NpuPart, SystemConfig
@@ -29,6 +30,9 @@ _MODELS: dict[str, type[Described]] = {
     "dram": DramConfig,
     "asic": AsicPart,
     "npu": NpuPart,
+    "baseline": BaselineConfig,
+    "ideal-non-pim": IdealConfig,
+    "efficiency": EfficiencyPart,
     "workload": WorkloadConfig,
 }
 
@@ -38,12 +42,24 @@ M = TypeVar("M", bound=Described)
 def load_system(name_or_path: str | Path, overrides: Sequence[str] = ()) -> SystemConfig:
     """The system of a shipped name or a YAML file, with its parts and the overrides that are not ``workload.*``.
 
-    Raises :class:`InputError` with every problem found.
+    Raises :class:`InputError` with every problem found; a baseline (see :func:`load_any`) is one.
     """
+    config = load_any(name_or_path, overrides)
+    if not isinstance(config, SystemConfig):
+        place = config._document.place(("kind",)) if config._document else Place(str(name_or_path))
+        raise InputError(place.problem(("kind",), f"a system of kind '{config.kind}' has no commands to look into", "a system with PIM"))
+    return config
+
+
+def load_any(name_or_path: str | Path, overrides: Sequence[str] = ()) -> SystemConfig | BaselineSystem:
+    """As :func:`load_system`, and of the kinds to compare with too (GPUs, CPUs, an ideal memory)."""
     file = assets.find("system", name_or_path)
     layers, found = layer.read_overrides(text for text in overrides if not _is_workload(text))
     document, lost = layer.compose(yaml.read(file), layers)
-    return _validated(SystemConfig, document, file.stem, found + lost + _dram_problems(document), complete=not lost)
+    kind = document.data.get("kind")
+    model = BASELINES.get(kind, SystemConfig) if isinstance(kind, str) else SystemConfig
+    mark_assumed(document, str(document.data.get("name", file.stem)))
+    return _validated(model, document, file.stem, found + lost + _dram_problems(document), complete=not lost)
 
 
 def load_dram(part: str | Path, overrides: Sequence[str] = ()) -> DramConfig:
@@ -61,12 +77,17 @@ def load_npu(part: str | Path, overrides: Sequence[str] = ()) -> NpuPart:
     return _load_part(NpuPart, "npu", part, overrides)
 
 
+def load_efficiency(part: str | Path, overrides: Sequence[str] = ()) -> EfficiencyPart:
+    """The efficiencies of a shipped name or a YAML file. Raises :class:`InputError` with every problem found."""
+    return _load_part(EfficiencyPart, "efficiency", part, overrides)
+
+
 def _load_part(model: type[M], kind: str, part: str | Path, overrides: Sequence[str]) -> M:
     file = assets.find(kind, part)
     layers, found = layer.read_overrides(overrides)
     document = layer.overridden(yaml.read(file), layers)
     section = document.data.get(layer.PART_SECTIONS[kind][0])
-    if isinstance(section, dict) and kind != "npu":
+    if isinstance(section, dict):
         section.setdefault("part", file.stem)
     return _validated(model, document, file.stem, found + (_dram_problems(document) if kind == "dram" else []))
 
@@ -95,9 +116,20 @@ def load(
     system: str | Path, workload: str | Path, overrides: Sequence[str] = ()
 ) -> tuple[SystemConfig, WorkloadConfig]:
     """Both at once, so that the problems of both are reported together. Raises :class:`InputError`."""
+    return _both(load_system, system, workload, overrides)
+
+
+def load_any_and_workload(
+    system: str | Path, workload: str | Path, overrides: Sequence[str] = ()
+) -> tuple[SystemConfig | BaselineSystem, WorkloadConfig]:
+    """As :func:`load`, of any kind of system (see :func:`load_any`)."""
+    return _both(load_any, system, workload, overrides)
+
+
+def _both(read_system: Callable[..., Any], system: str | Path, workload: str | Path, overrides: Sequence[str]) -> Any:
     found: list[Problem] = []
     loaded: list[Any] = []
-    for read, name in ((load_system, system), (load_workload, workload)):
+    for read, name in ((read_system, system), (load_workload, workload)):
         try:
             loaded.append(read(name, overrides))
         except InputError as error:
@@ -191,14 +223,16 @@ def resolved(config: Config) -> dict[str, Any]:
 
 
 def schema(kind: str) -> dict[str, Any]:
-    """JSON Schema (2020-12) of the YAML files of a kind: system, dram, asic, npu, workload. Raises :class:`InputError`.
+    """JSON Schema (2020-12) of the YAML files of a kind: system, baseline, ideal-non-pim, dram, asic, npu, efficiency, workload.
+
+    Raises :class:`InputError`.
 
     A section whose values come from a part (``memory: {part: ...}``) requires no keys of its own.
     """
     if kind not in _MODELS:
         raise InputError(Problem(f"no schema for '{kind}'", nearest(kind, list(_MODELS))))
     made = _MODELS[kind].model_json_schema()
-    if kind == "system":
+    if kind in ("system", "baseline", "ideal-non-pim"):
         for definition in made.get("$defs", {}).values():
             definition.pop("required", None)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **made, "title": f"pimsim {kind}"}

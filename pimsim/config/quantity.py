@@ -107,6 +107,8 @@ Rate = Annotated[int, *_quantity(units.RATE, lambda value: units.exact_whole(val
 """A bit rate above zero, in bits a second."""
 Bandwidth = Annotated[int, *_quantity(units.BANDWIDTH, lambda value: units.exact_whole(value, "B/s"))]
 """A byte rate above zero, in bytes a second."""
+Compute = Annotated[float, *_quantity(units.COMPUTE, _si("FLOP/s"))]
+"""Floating-point operations a second, above zero; a multiply-accumulate is two."""
 Voltage = Annotated[float, *_quantity(units.VOLTAGE, _si("V"))]
 Current = Annotated[float, *_quantity(units.CURRENT, _si("A"), zero=True)]
 Power = Annotated[float, *_quantity(units.POWER, _si("W"), zero=True)]

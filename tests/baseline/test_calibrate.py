@@ -1,0 +1,114 @@
+"""``pimsim calibrate gpu`` without a GPU: a bench with known constants."""
+
+from __future__ import annotations
+
+import csv
+import io
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from pimsim.baseline.calibrate import Calibration, calibrate
+from pimsim.baseline.fit import KERNELS, replaced, value
+from pimsim.cli.main import main
+from pimsim.config import BaselineConfig, load_any, load_efficiency
+from tests.baseline.synthetic import SyntheticBench
+
+TRUE = {
+    "matmul.overhead": 2.1e-6, "matmul.bandwidth": 0.91, "matmul.compute": 0.66, "attention.overhead": 6.2e-6, "attention.bandwidth": 0.83,
+    "attention.task": 3.9e-6, "attention.chain": 11e-9, "norm.overhead": 2.4e-6, "norm.chain": 0.7e-9, "elementwise.overhead": 1.7e-6,
+    "elementwise.bandwidth": 0.62,
+}  # fmt: skip
+
+
+def bench(name: str = "NVIDIA A100-SXM4-80GB", noise: float = 0.0, **more: float) -> SyntheticBench:
+    shipped = load_any("gpu-a100-80")
+    assert isinstance(shipped, BaselineConfig)
+    return SyntheticBench(shipped.device, replaced(load_efficiency("gpu").efficiency, KERNELS, TRUE), name, noise, **more)
+
+
+def calibrated(tmp_path: Path, measured: SyntheticBench) -> tuple[Calibration, BaselineConfig]:
+    done = calibrate(measured, "mine", "2026-01-01", lambda text: None)
+    file = tmp_path / "mine.yaml"
+    file.write_text(done.yaml)
+    config = load_any(file)
+    assert isinstance(config, BaselineConfig)
+    return done, config
+
+
+def test_constants_of_a_bench_without_noise_come_back(tmp_path: Path) -> None:
+    _, config = calibrated(tmp_path, bench())
+    assert {name: value(config.efficiency, name) for name in TRUE} == pytest.approx(TRUE, rel=2e-3)
+
+
+def test_noise_of_five_percent_leaves_every_prediction_within_ten(tmp_path: Path) -> None:
+    done, _ = calibrated(tmp_path, bench(noise=0.05))
+    assert 0.01 < done.errors["held-out kernels"][1] < 0.05
+    assert max(worst for _, _, worst in done.errors.values()) < 0.10
+
+
+def test_half_of_the_kernels_and_no_decoder_is_fitted() -> None:
+    done = calibrate(bench(), "mine", "2026-01-01", lambda text: None)
+    rows = list(csv.DictReader(io.StringIO(done.rows)))
+    number = {what: found[0] for what, found in done.errors.items()}
+    assert abs(number["fitted kernels"] - number["held-out kernels"]) <= 2
+    assert sum(row["fitted"] == "yes" for row in rows) == number["fitted kernels"]
+    assert {row["fitted"] for row in rows if "layers" in row["measurement"]} == {"no"}
+
+
+def test_call_of_the_host_and_power_are_taken_over(tmp_path: Path) -> None:
+    measured = bench(call_s=7e-6)
+    _, config = calibrated(tmp_path, measured)
+    assert value(config.efficiency, "host.call") == pytest.approx(7e-6)
+    assert config.efficiency.power.active == pytest.approx(measured.efficiency.power.active, rel=1e-3)
+    assert config.efficiency.power.memory == pytest.approx(measured.efficiency.power.memory, rel=1e-3)
+
+
+def test_peaks_of_a_known_gpu_are_its_data_sheets(tmp_path: Path) -> None:
+    _, config = calibrated(tmp_path, bench())
+    assert config.device == load_any("gpu-a100-80").device
+
+
+def test_peaks_of_an_unknown_gpu_are_measured(tmp_path: Path) -> None:
+    _, config = calibrated(tmp_path, bench("NVIDIA Something"))
+    assert config.device.bandwidth == pytest.approx(0.9 * 2039e9)
+    assert config.device.matrix == pytest.approx(0.66 * 312e12, rel=0.01)
+
+
+def test_what_does_not_fit_into_the_memory_is_left_out(tmp_path: Path) -> None:
+    done, config = calibrated(tmp_path, bench(most_bytes=2e8))
+    assert "nan" not in done.rows
+    assert value(config.efficiency, "matmul.overhead") == pytest.approx(TRUE["matmul.overhead"], rel=5e-3)
+
+
+def test_constants_are_no_assumption_on_the_gpu_that_they_were_measured_on(tmp_path: Path) -> None:
+    from pimsim.config import provenance
+
+    _, config = calibrated(tmp_path, bench())
+    sources = {source.path: source for source in provenance(config)}
+    assert not sources["efficiency.matmul.overhead"].unverified
+    assert sources["efficiency.matmul.overhead"].source == "calibrated on NVIDIA A100-SXM4-80GB, no software, 2026-01-01"
+    assert sources["efficiency.power.compute"].unverified
+
+
+def test_without_torch_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(SystemExit) as left:
+        main(["calibrate", "gpu"])
+    assert left.value.code == 2
+    assert capsys.readouterr().err == "PyTorch is not installed; pip install 'pimsim[gpu]', on a machine with an NVIDIA GPU\n"
+
+
+def test_folder_that_is_not_there_is_refused_before_anything_is_measured(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        main(["calibrate", "gpu", "-o", "/no/such/folder/gpu.yaml"])
+    assert left.value.code == 2
+    assert "there is no folder '/no/such/folder'" in capsys.readouterr().err
+
+
+def test_help_names_the_extra() -> None:
+    from pimsim.cli.calibrate import command
+
+    assert "pimsim[gpu]" in CliRunner().invoke(command, ["--help"]).output
