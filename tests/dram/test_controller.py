@@ -93,3 +93,26 @@ def test_requests_out_of_order_are_refused() -> None:
     channel = Channel(make_channel_plan(load_dram(PARTS["gddr6"])))
     with pytest.raises(ValueError, match="order"):
         channel.send(np.array([[5, 0, 0, 0, 0], [4, 0, 0, 0, 1]]))
+
+
+def issued(part: str, refresh: str, kind: str) -> tuple[np.ndarray, np.ndarray]:
+    """Of a stream of 12,000 requests: each command as (ticks since the last, command, bank), and which of them are refreshes."""
+    config = load_dram(part, [f"controller.refresh={refresh}"])
+    rows: list[np.ndarray] = []
+    traffic = run_requests(config, [generate(kind, config.memory.organization, count=12_000)], commands=rows.append)
+    log = np.concatenate(rows)
+    names = np.array(traffic.plan.compiled.command_names)[log[1:, 2]]
+    return np.column_stack([np.diff(log[:, 0]), log[1:, 2:4]]), np.char.startswith(names, "REF")
+
+
+@pytest.mark.parametrize(("part", "kind", "period"), [
+    ("gddr6-8gb-x16-14000", "seq_read", 1056), ("hbm2-4gb-2000", "bgint_read", 544), ("ddr4-8gb-x8-2400", "seq_read", 2080),
+])  # fmt: skip
+def test_a_stream_repeats_itself_after_a_round_through_the_banks_and_not_between_two_refreshes(part: str, kind: str, period: int) -> None:
+    """Why streams of requests are not fast-forwarded (docs/validation.md)."""
+    calm, _ = issued(part, "none", kind)
+    settled = calm[len(calm) // 4 : -200]
+    assert next(p for p in range(1, 3000) if (settled[p:] == settled[:-p]).all()) == period
+    commands, refreshes = issued(part, "all-bank", kind)
+    for stretch in np.split(commands, np.flatnonzero(refreshes))[1:-1]:
+        assert len(stretch) < 2 * period or not (stretch[period:] == stretch[:-period]).all(axis=1)[-period:].all()
