@@ -41,8 +41,9 @@ def _values(given: Any) -> tuple[Any, ...]:
     """The values of an axis. Raises the error that a validator raises."""
     if isinstance(given, Mapping):
         if set(given) not in ({"range"}, {"log2"}):
-            raise refuse(f"a mapping with {', '.join(map(str, given)) or 'nothing'}", "a list, range: [first, last, step] or log2: [first, last]")
-        (form, ends), = given.items()
+            raise refuse(f"a mapping with {', '.join(map(str, given)) or 'nothing'}",
+                         "a list, range: [first, last, step] or log2: [first, last]")
+        ((form, ends),) = given.items()
         values = _spaced(form, ends)
     else:
         values = tuple(given) if isinstance(given, (list, tuple)) else (given,)
@@ -135,6 +136,7 @@ def _directions(value: Any) -> Any:
     return dict.fromkeys(value, "min") if isinstance(value, (list, tuple)) and all(isinstance(v, str) for v in value) else value
 
 
+_OBJECTIVES: dict[str, Literal["min", "max"]] = FrozenDict({"time_s": "min", "energy_j.total": "min"})
 Axis = Annotated[tuple[Any, ...], BeforeValidator(_values), PlainSerializer(list), WithJsonSchema(_AXIS)]
 Axes = Annotated[dict[str, Axis], AfterValidator(FrozenDict)]
 Text = Annotated[str, BeforeValidator(_condition), WithJsonSchema({"type": "string"})]
@@ -173,7 +175,7 @@ class SweepConfig(Described):
     metrics: Annotated[tuple[str, ...], BeforeValidator(_listed), _one_or_more({"type": "string"})] = ()
     """keys of the summary that the table has, energy_j.total or a whole section energy_j; all of them if none is named"""
     objectives: Annotated[dict[str, Literal["min", "max"]], BeforeValidator(_directions), AfterValidator(FrozenDict)] = Field(
-        default_factory=lambda: FrozenDict({"time_s": "min", "energy_j.total": "min"}))  # fmt: skip
+        default_factory=lambda: _OBJECTIVES)  # fmt: skip
     """metric -> min or max: what the Pareto front and the search weigh against one another"""
     seed: Whole = 0
     """of the search"""
@@ -237,7 +239,8 @@ def _names(sweep: SweepConfig, document: Document) -> list[Problem]:
     """Conditions and a baseline that speak of what is no axis, and values that a baseline's axis does not have."""
     known = sweep.all_axes
     found: list[Problem] = []
-    conditions = [(("when", i) if isinstance(document.data.get("when"), list) else ("when",), text) for i, text in enumerate(sweep.when)]
+    several = isinstance(document.data.get("when"), list)
+    conditions: list[tuple[KeyPath, str]] = [(("when", i) if several else ("when",), text) for i, text in enumerate(sweep.when)]
     conditions += [(("exclude", i, "where"), rule.where) for i, rule in enumerate(sweep.exclude)]
     for path, text in conditions:
         found += [document.place(path).problem(path, f"'{name}' is no axis of this sweep", nearest(name, list(known)))
@@ -247,5 +250,6 @@ def _names(sweep: SweepConfig, document: Document) -> list[Problem]:
         if name not in known:
             found.append(document.place(at).problem(at, f"'{name}' is no axis of this sweep", nearest(name, list(known)), at_key=True))
         elif value not in known[name]:
-            found.append(document.place(at).problem(at, f"'{value}' is no value of this axis", nearest(str(value), [str(v) for v in known[name]])))
+            hint = nearest(str(value), [str(v) for v in known[name]])
+            found.append(document.place(at).problem(at, f"'{value}' is no value of this axis", hint))
     return found

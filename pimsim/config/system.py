@@ -7,9 +7,10 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from pimsim.config.asic import AsicConfig
-from pimsim.config.base import Config, Described, FreeForm, Frozen
+from pimsim.config.base import Config, Described, Frozen
 from pimsim.config.controller import ControllerConfig
 from pimsim.config.memory import MemoryConfig
+from pimsim.config.npu import NpuConfig
 from pimsim.config.pim import PimConfig
 from pimsim.config.quantity import EnergyPerBit
 from pimsim.config.scheduler import ParallelConfig, SchedulerConfig
@@ -68,8 +69,7 @@ class AsicPart(Described):
 class NpuPart(Described):
     """An NPU by itself, as ``hwconfigs/npu/`` has it."""
 
-    npu: FreeForm
-    """the NPU's own keys"""
+    npu: NpuConfig
 
 
 class SystemConfig(DramConfig):
@@ -78,8 +78,7 @@ class SystemConfig(DramConfig):
     kind: str
     """which builder makes it (pim-gpt, neupims, ...)"""
     asic: AsicConfig | None = None
-    npu: FreeForm | None = None
-    """the NPU's own keys"""
+    npu: NpuConfig | None = None
     mapping: str
     """where tensors lie and how operators become commands"""
     placement: str | Frozen[str] = "fixed"

@@ -8,8 +8,10 @@ what the NPU does for a part.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
+
+import numpy as np
 
 from pimsim.model.architecture import Architecture
 
@@ -17,23 +19,30 @@ Unit = Literal["npu", "vector", "pim"]
 Store = Literal["rows", "kv", "none"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
+class LayerRows:
+    """Rows of a request's channel: this layer's K rows 0, 1, ... and V rows 0, 1, ..., int64, in the order of ``NeuPimsLayout.key_row``
+    and ``value_row`` (``schedule.kv.PimLayout.k_index`` and ``v_index`` pick them from an allocation)."""
+
+    k: np.ndarray
+    v: np.ndarray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Member:
     """One request of a batch, as one layer of one device sees it.
 
     Attributes:
         number: of the request. channel: that holds its keys and values.
         context: tokens attended to, the new ones included. tokens: new ones (1: decoding; more: a piece of a prompt).
-        key_rows, value_rows: rows of that channel which are this layer's K rows 0, 1, ... and V rows (``NeuPimsLayout.key_row``,
-            ``value_row``; ``schedule.kv.PimLayout.k_index`` and ``v_index`` pick them from an allocation).
+        rows: of this layer.
     """
 
     number: int
     channel: int
     context: int
+    rows: LayerRows
     tokens: int = 1
-    key_rows: tuple[int, ...] = ()
-    value_rows: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +56,7 @@ class NpuOp:
         sources: tensors of m rows that are read: k wide for a gemm, n wide for a vector operator.
         result: tensor of m rows, n wide, that is written.
         store: a gemm's results go to ``result`` (``rows``), or they are q, k and v of ``members`` and go to their channels (``kv``).
-        members: see ``attention`` and ``kv``. m is the number of their new tokens.
+        members: see ``attention`` and ``kv``; or whose attention is the source. m is the number of their new tokens.
     """
 
     name: str
@@ -87,6 +96,7 @@ class OpRecord:
     Attributes:
         unit: where it ran. macs: that it needs. bytes_read, bytes_written: on the memory's pins.
         bound_ticks: it cannot take less: the larger of its MACs over the unit's peak and its bytes over the memory's.
+        vector_elements: that passed a vector unit. scratchpad_bytes: into and out of scratchpad and accumulator.
     """
 
     name: str
@@ -98,6 +108,8 @@ class OpRecord:
     bytes_read: int = 0
     bytes_written: int = 0
     bound_ticks: int = 0
+    vector_elements: int = 0
+    scratchpad_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +121,7 @@ class StageRecord:
             channels x (end - begin).
         busy_ticks: ``npu``: ticks in which an array streams, of all arrays together; ``pim``: ticks in which a channel's MAC units
             work; ``vector``: ticks of vector units; ``bus``: ticks of data pins (the last three of all channels or units together).
-        row_active_ticks: ticks in which a rank has a row open: (memory's row buffers, PIM's).
-        macs: of ``npu`` and of ``pim``. vector_elements: elements that passed a vector unit.
-        scratchpad_bytes: moved into and out of the NPU's scratchpad and accumulator.
+        active_ticks: ticks in which a rank has a row open, in the row buffers of ``memory`` and of ``pim``, of all ranks together.
         checks: conservation laws: True, or ``waived: <key>``. A broken law is an error.
         folded: what was simulated once for several, in words; empty when nothing was.
     """
@@ -123,10 +133,7 @@ class StageRecord:
     commands: dict[str, int] = field(default_factory=dict)
     causes: dict[str, dict[str, int]] = field(default_factory=dict)
     busy_ticks: dict[str, int] = field(default_factory=dict)
-    row_active_ticks: tuple[int, int] = (0, 0)
-    macs: dict[str, int] = field(default_factory=dict)
-    vector_elements: int = 0
-    scratchpad_bytes: int = 0
+    active_ticks: dict[str, int] = field(default_factory=dict)
     bytes_read: int = 0
     bytes_written: int = 0
     checks: dict[str, bool | str] = field(default_factory=dict)
@@ -158,7 +165,7 @@ def decoder_stage_ops(part: Architecture, members: Sequence[Member], which: Lite
         return ops.qkv(members)
     if which == "attention":
         return (NpuOp("attention", "attention", tokens, part.heads * part.head_dim, result=ops.act("attended"), members=members),)
-    return ops.ffn(part.sparse(layer), tuple(expert_tokens))
+    return ops.ffn(members, part.sparse(layer), tuple(expert_tokens))
 
 
 @dataclass(frozen=True)
@@ -194,10 +201,11 @@ class _Ops:
                      (self.act(source),), store="kv", members=members)
         return (*ops, made)
 
-    def ffn(self, sparse: bool, expert_tokens: tuple[int, ...]) -> tuple[NpuOp, ...]:
+    def ffn(self, members: tuple[Member, ...], sparse: bool, expert_tokens: tuple[int, ...]) -> tuple[NpuOp, ...]:
         """Projection, residual, norm, FFN, residual."""
         arch, hidden = self.arch, self.arch.hidden
-        ops = [self.gemm("attn.proj", "attended", "projected", arch.heads * arch.head_dim, hidden, arch.proj_bias),
+        projection = self.gemm("attn.proj", "attended", "projected", arch.heads * arch.head_dim, hidden, arch.proj_bias)
+        ops = [replace(projection, members=members),
                self.vector("attn.res", "add", ("projected", "x"), "middle", hidden)]
         source = "x" if arch.parallel_residual else "middle"
         if not arch.norm_first:

@@ -155,12 +155,13 @@ def run(plan, state, requests, transactions, groups, until, stop, log, completio
             clock += 1
             status = DRAINED
             break
+        if s[FINISHED] and stop:
+            clock += 1  # what follows the group's end may arrive at any later tick
+            status = GROUP
+            break
         due = s[REFRESH_DUE] if clock < s[REFRESH_DUE] else max(s[NEXT_REFRESH], clock + 1)
         following = min(min(s[NEXT_MEMORY], s[NEXT_PIM]), min(s[NEXT_MOVE], min(due, arrival)))
         clock = max(clock + 1, following)
-        if s[FINISHED] and stop:
-            status = GROUP
-            break
     s[CLOCK] = clock
     s[FINISHED] = 0
     look_again(s, clock)

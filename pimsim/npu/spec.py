@@ -23,6 +23,8 @@ class NpuSpec:
         precision_bytes: of an element.
         vector_units, vector_width: SIMD units beside the arrays, elements a cycle of each.
         vector_latency: cycles of an elementwise step.
+        attention_units: vector units that serve attention in memory while the NPU works too.
+        link_cycles: from the NPU to a channel, and back. link_bytes: that pass to or from a channel in a cycle.
     """
 
     arrays: int = 8
@@ -37,6 +39,9 @@ class NpuSpec:
     vector_units: int = 8
     vector_width: int = 128
     vector_latency: int = 1
+    attention_units: int = 4
+    link_cycles: int = 1
+    link_bytes: int = 128
 
     def __post_init__(self) -> None:
         problems = []
@@ -47,6 +52,9 @@ class NpuSpec:
                     problems.append(Problem(f"unknown dataflow '{value}'", nearest(str(value), DATAFLOWS), key="npu.dataflow"))
             elif not isinstance(value, bool) and (not isinstance(value, int) or value < 1):
                 problems.append(Problem(f"{value!r} is not allowed", "a whole number, at least 1", key=f"npu.{field.name}"))
+        if not problems and self.attention_units > self.vector_units:
+            problems.append(Problem(f"{self.attention_units} units for attention", f"at most {self.vector_units} (npu.vector_units)",
+                                    key="npu.attention_units"))
         if problems:
             raise InputError(problems)
 

@@ -1,4 +1,4 @@
-"""From a system's configuration to a channel that memory traffic and PIM share, and what is measured on one such channel."""
+"""Matrix-vector products of attention, measured on one channel that memory traffic and PIM share."""
 
 from __future__ import annotations
 
@@ -11,97 +11,13 @@ from typing import Any
 import numpy as np
 
 from pimsim import units
-from pimsim.config.system import DramConfig, SystemConfig
+from pimsim.config.system import SystemConfig
+from pimsim.devices.shared_channel import contend_plan, kv_layout
 from pimsim.dram import commandlog
-from pimsim.dram.compile import compile_part
 from pimsim.dram.controller.contend_channel import ContendedChannel
-from pimsim.dram.controller.contend_plan import ContendPlan
-from pimsim.dram.controller.contend_policy import ContendPolicy
-from pimsim.dram.standards import standard
-from pimsim.errors import InputError, Problem, SimulationError, nearest
+from pimsim.errors import InputError, Problem, SimulationError
 from pimsim.kernels import contend_layout as at
 from pimsim.mapping.neupims import Counts, NeuPimsLayout
-from pimsim.pim.neupims import COMPAT, neupims
-
-DEFAULT_TRTP_CLOCKS = 5
-FP16_BYTES = 2
-SIX = 6
-
-
-def shortcuts(config: DramConfig) -> frozenset[str]:
-    """The shortcuts of the memory that ``compat:`` asks for.
-
-    Raises:
-        InputError: ``compat:`` has a key that is none of the channel's; whoever has other keys takes them out first.
-    """
-    unknown = [key for key in config.compat if key not in COMPAT]
-    if unknown:
-        raise InputError(Problem("unknown key", nearest(key, list(COMPAT)), key=f"compat.{key}") for key in unknown)
-    return frozenset(key for key, on in config.compat.items() if on)
-
-
-def contend_plan(config: DramConfig, keys: frozenset[str] | None = None) -> ContendPlan:
-    """Part, command set and controller of one channel: ``memory.row_buffers`` and the shortcuts choose the rows.
-
-    Args:
-        keys: the memory's shortcuts, where ``compat:`` also has keys of other parts of the system.
-
-    Raises:
-        InputError: the memory has no command set of this kind, per-bank refresh is asked for, a shortcut is unknown.
-    """
-    memory, controller = config.memory, config.controller
-    keys = shortcuts(config) if keys is None else keys
-    problems = []
-    if memory.command_set != "neupims":
-        problems.append(Problem(f"'{memory.command_set}' cannot share a channel with memory traffic", "neupims",
-                                key="memory.command_set"))
-    if config.pim is None:
-        problems.append(Problem("is missing", "the compute units of the memory", key="pim"))
-    if controller.refresh == "per-bank":
-        problems.append(Problem("this part has no per-bank refresh", "all-bank, none", key="controller.refresh"))
-    if problems:
-        raise InputError(problems)
-    assert config.pim is not None
-    timing = dict(memory.timing_cycles)
-    if "default_tRTP" in keys:
-        timing["tRTPL"] = DEFAULT_TRTP_CLOCKS
-    spec = neupims(memory.row_buffers, keys).on(standard(memory.standard))
-    compiled = compile_part(spec, spec.fitted(memory.organization), timing, memory.tCK // spec.ticks_per_clock,
-                            refresh=controller.refresh != "none")
-    default = ContendPolicy()
-    policy = ContendPolicy(
-        arbiter=config.pim.arbiter,
-        refresh="none" if controller.refresh == "none" else "all-bank",
-        read_queue=controller.read_queue or default.read_queue,
-        write_queue=controller.write_queue or default.write_queue,
-        least_computes=SIX if "six_comps_least" in keys else 0,
-        result_at="issue" if "response_at_issue" in keys else "end",
-        reserve="next" if "row_reserved_everywhere" in keys else "work",
-        hold_activates="gact_outside_faw" not in keys,
-    )
-    return ContendPlan(compiled, policy)
-
-
-def kv_layout(config: DramConfig, heads: int, head_dim: int, queries: int = 1) -> NeuPimsLayout:
-    """The KV layout of a system for so many heads.
-
-    Raises:
-        InputError: the memory has no compute units, or a number is not positive.
-    """
-    if config.pim is None:
-        raise InputError(Problem("is missing", "the compute units of the memory", key="pim"))
-    org = config.memory.organization
-    return NeuPimsLayout(
-        banks=org.banks_per_channel,
-        groups=org.banks_per_channel // org.banks,
-        page=org.row_bytes // FP16_BYTES,
-        lanes=config.pim.lanes,
-        heads=heads,
-        head_dim=head_dim,
-        queries=queries,
-        shared_rows=bool(config.compat.get("heads_share_rows")),
-    )
-
 
 FIRST_ROW = 100
 """First row of a micro-benchmark's operands, as in the reference runs."""
@@ -267,4 +183,4 @@ def _must_agree(channel: ContendedChannel, expected: Counts) -> None:
             raise SimulationError(f"{counts.get(name, 0)} {name} were issued; the operation takes {count}")
 
 
-__all__ = ["Gemv", "GemvRun", "contend_plan", "kv_layout", "run_gemv", "shortcuts"]
+__all__ = ["Gemv", "GemvRun", "contend_plan", "kv_layout", "run_gemv"]

@@ -85,21 +85,40 @@ class ContendedChannel:
         self._open[number] = None
         return number
 
-    def send(self, requests: np.ndarray, group: int | None = None) -> int:
+    @property
+    def waiting(self) -> int:
+        """Memory requests handed over that are not yet accepted."""
+        return len(self._requests)
+
+    @property
+    def accepted(self) -> int:
+        """Memory requests accepted so far: the number of the next one."""
+        return int(self.state[at.ACCEPTED])
+
+    def send(self, requests: np.ndarray, group: int | None = None, *, ahead: bool = False) -> int:
         """Add memory requests, int64 [n, 5]: arrival tick, 1 for a write, flat bank, row, column.
+
+        Args:
+            ahead: they go before all that wait (they come another way): none may arrive later than the present tick.
 
         Returns:
             Their group: ``group``, or a new one of these alone.
 
         Raises:
-            ValueError: an arrival lies before the one ahead of it.
+            ValueError: an arrival lies before the one ahead of it, or ahead of what waits and after the present tick.
         """
-        _in_order(self._requests, requests[:, at.Q_ARRIVAL], at.Q_ARRIVAL)
+        arrivals = requests[:, at.Q_ARRIVAL]
+        if not ahead:
+            _in_order(self._requests, arrivals, at.Q_ARRIVAL)
+        elif len(arrivals) and int(arrivals.max()) > self.now:
+            raise ValueError("what goes ahead must have arrived")
         group = self.group(len(requests)) if group is None else group
         fresh = np.empty((len(requests), at.REQUEST_FIELDS), np.int64)
         fresh[:, : at.Q_GROUP] = requests
         fresh[:, at.Q_GROUP] = group
-        self._requests = np.concatenate((self._requests, fresh)) if len(self._requests) else fresh
+        if len(self._requests):
+            fresh = np.concatenate((fresh, self._requests) if ahead else (self._requests, fresh))
+        self._requests = fresh
         return group
 
     def enqueue(self, transactions: np.ndarray, arrival: int, group: int | None = None) -> int:
@@ -122,13 +141,14 @@ class ContendedChannel:
         self._transactions = np.concatenate((self._transactions, fresh)) if len(self._transactions) else fresh
         return group
 
-    def fork(self, number: int) -> ContendedChannel:
-        """A channel that stands where this one does, with the same work and groups, and goes on by itself (without logs)."""
+    def fork(self, number: int, completions: Sink | None = None) -> ContendedChannel:
+        """A channel that stands where this one does, with the same work and groups, and goes on by itself (without a log)."""
         other = ContendedChannel.__new__(ContendedChannel)
         other.__dict__.update(self.__dict__)
         other.state, other._groups, other._open = self.state.copy(), self._groups.copy(), dict(self._open)
-        other._commands = other._completions = None
-        other._log, other._done = np.zeros_like(self._log[:0]), np.zeros_like(self._done[:0])
+        other._commands, other._completions = None, completions
+        other._log = np.zeros_like(self._log[:0])
+        other._done = np.zeros((ROWS if completions else 0, at.COMPLETION_FIELDS), np.int64)
         other._number = number
         return other
 

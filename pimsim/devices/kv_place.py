@@ -1,0 +1,196 @@
+"""Where the keys, values and queries of requests go when an NPU has made them, and where it finds them when attention is its own.
+
+With attention in memory they lie in their request's channel, as ``NeuPimsLayout`` says, and the NPU writes k, v and q there: V is
+transposed, so that a token's values are an element of one column access each. Without, rows of the same numbers are taken
+for stripes over all channels: row r of channel c is row r of bank c in each of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from pimsim.devices.attention import AttentionPlan
+from pimsim.devices.lane import Places
+from pimsim.devices.npu import Own
+from pimsim.devices.stage import Member
+from pimsim.mapping.geometry import ceil_div
+from pimsim.mapping.tensor import Geometry, Transfer
+
+EMPTY: Places = (np.zeros(0, np.int64),) * 3
+
+
+def join(places: Sequence[Places]) -> Places:
+    """Several places as one."""
+    kept = [p for p in places if len(p[0])]
+    if not kept:
+        return EMPTY
+    bank, row, column = (np.concatenate(part) for part in zip(*kept, strict=True))
+    return bank, row, column
+
+
+def by_channel(members: Sequence[Member]) -> dict[int, list[Member]]:
+    """The members of each channel, in order."""
+    out: dict[int, list[Member]] = {}
+    for member in members:
+        out.setdefault(member.channel, []).append(member)
+    return out
+
+
+class KvInChannel:
+    """Keys and values in the channel of their request."""
+
+    def __init__(self, plan: AttentionPlan, geometry: Geometry, append: bool = True):
+        self.plan, self.geometry, self.append = plan, geometry, append
+        self._column_elements = geometry.unit_bytes // plan.npu.precision_bytes
+
+    def stores(self, members: Sequence[Member], first: int, end: int) -> list[Transfer | Own]:
+        """q, k and v of the heads whose last element lies in ``first`` to ``end``."""
+        layout = self.plan.layout
+        size = layout.head_dim
+        done = range(-(-(first + 1) // size) - 1 if first % size else first // size, end // size)
+        if not self.append or not len(done):
+            return []
+        queries = layout.heads * layout.queries
+        mine = by_channel(members)
+
+        def places(channel: int) -> Places:
+            out = []
+            slot = 0
+            for member in mine.get(channel, ()):
+                for head in done:
+                    if head < queries:
+                        out.append(self._query(head, slot))
+                    elif head < queries + layout.heads:
+                        out.append(self._keys(member, head - queries))
+                    else:
+                        out.append(self._values(member, head - queries - layout.heads))
+                slot += self.plan.member_slots(member.context)
+            return join(out)
+
+        return [places]
+
+    def _query(self, query: int, first_slot: int) -> Places:
+        """The columns of a query head in the rows that GWRITE copies from."""
+        layout = self.plan.layout
+        head, which = divmod(query, layout.queries)
+        chunk, within = divmod(head, layout.chunk_heads)
+        slot = first_slot + (chunk * layout.head_chunks) * layout.queries + which
+        bank, row = self.plan.slots.place(slot)
+        begin = within * layout.head_dim // self._column_elements
+        columns = np.arange(begin, max(ceil_div((within + 1) * layout.head_dim, self._column_elements), begin + 1))
+        return np.full(len(columns), bank), np.full(len(columns), row), columns % self.geometry.columns
+
+    def _keys(self, member: Member, head: int) -> Places:
+        """The columns of a head of the new tokens' keys."""
+        layout = self.plan.layout
+        first = head % layout.chunk_heads * layout.head_dim // self._column_elements
+        width = ceil_div(layout.head_dim, self._column_elements)
+        token = np.repeat(np.arange(member.context - member.tokens, member.context), width)
+        column = np.tile(first + np.arange(width), member.tokens)
+        part, column = np.divmod(column, self.geometry.columns)
+        chunk = head // layout.chunk_heads * layout.head_chunks + part
+        return token % layout.banks, member.rows.k[token // layout.banks * layout.key_chunks + chunk], column
+
+    def _values(self, member: Member, head: int) -> Places:
+        """The columns that hold the new tokens in the rows of a head's dimensions."""
+        layout = self.plan.layout
+        blocks = layout.blocks(member.context)
+        steps = np.unique(np.arange(member.context - member.tokens, member.context) // self._column_elements)
+        dimension = np.arange(layout.head_dim)
+        out = []
+        for step in steps:
+            block, column = divmod(int(step) * self._column_elements, layout.page)
+            tile = dimension // layout.banks
+            rows = np.array([layout.value_row(head, block, t, blocks) for t in range(layout.value_tiles)])
+            out.append((dimension % layout.banks, member.rows.v[rows[tile]],
+                        np.full(layout.head_dim, column // self._column_elements)))
+        return join(out)
+
+    def attended(self, members: Sequence[Member]) -> tuple[Own | None, int]:
+        """The results of decoding requests, in their channels; prompts have theirs in an ordinary tensor."""
+        mine = by_channel([m for m in members if m.tokens == 1])
+        elements = self.plan.layout.heads * self.plan.layout.queries * self.plan.layout.head_dim
+
+        def places(channel: int) -> Places:
+            return join([self.plan.slots.results(index, elements) for index, _ in enumerate(mine.get(channel, ()))])
+
+        return places if mine else None, sum(m.tokens for m in members if m.tokens > 1)
+
+    def pieces(self, member: Member, most_bytes: int) -> Iterator[tuple[int, int, Transfer | Own]]:
+        """Keys and values of a request in its channel: whole rows of all banks, all heads, so many tokens."""
+        layout, geometry = self.plan.layout, self.geometry
+        row_bytes = geometry.banks * geometry.columns * geometry.unit_bytes
+        k, v = member.rows.k[: layout.key_rows(member.context)], member.rows.v[: layout.value_rows(member.context)]
+        count = ceil_div((len(k) + len(v)) * row_bytes, most_bytes)
+        for tokens, part_k, part_v in zip(split(member.context, count), np.array_split(k, count), np.array_split(v, count),
+                                          strict=True):  # fmt: skip
+            rows = np.concatenate((part_k, part_v))
+
+            def places(channel: int, rows: np.ndarray = rows) -> Places:
+                if channel != member.channel:
+                    return EMPTY
+                unit = np.arange(geometry.banks * geometry.columns)
+                return (np.tile(unit // geometry.columns, len(rows)), np.repeat(rows, len(unit)),
+                        np.tile(unit % geometry.columns, len(rows)))
+
+            if tokens:
+                yield layout.heads, tokens, places
+
+
+class KvOverChannels:
+    """Keys and values spread over all channels, a token behind the other."""
+
+    def __init__(self, plan: AttentionPlan, geometry: Geometry, append: bool = True):
+        self.plan, self.geometry, self.append = plan, geometry, append
+        layout = plan.layout
+        self._token_bytes = layout.heads * layout.head_dim * plan.npu.precision_bytes
+
+    def _range(self, rows: np.ndarray, channel: int, begin: int, end: int) -> Transfer:
+        """Units of the bytes ``begin`` to ``end`` of rows one behind the other."""
+        geometry = self.geometry
+        first, last = begin // geometry.unit_bytes, ceil_div(end, geometry.unit_bytes)
+        index = np.arange(first // geometry.row_units, ceil_div(last, geometry.row_units))
+        low = np.maximum(first - index * geometry.row_units, 0)
+        high = np.minimum(last - index * geometry.row_units, geometry.row_units)
+        stripe = rows[index] * geometry.channels + channel
+        return Transfer(stripe * geometry.row_units + low, high - low)
+
+    def stores(self, members: Sequence[Member], first: int, end: int) -> list[Transfer | Own]:
+        """k and v of the new tokens, once the last column is done; q stays on the chip."""
+        layout = self.plan.layout
+        width = (layout.heads * layout.queries + 2 * layout.heads) * layout.head_dim
+        if not self.append or end < width:
+            return []
+        out: list[Transfer | Own] = []
+        for member in members:
+            begin = (member.context - member.tokens) * self._token_bytes
+            for rows in (member.rows.k, member.rows.v):
+                out.append(self._range(rows, member.channel, begin, begin + member.tokens * self._token_bytes))
+        return out
+
+    def attended(self, members: Sequence[Member]) -> tuple[Own | None, int]:
+        """An ordinary tensor."""
+        return None, sum(m.tokens for m in members)
+
+    def pieces(self, member: Member, most_bytes: int) -> Iterator[tuple[int, int, Transfer | Own]]:
+        """Keys and values in pieces of whole heads, or of so many tokens of one head where a head is too long."""
+        layout, p = self.plan.layout, self.plan.npu.precision_bytes
+        head_bytes = member.context * layout.head_dim * p
+        parts = min(layout.heads, ceil_div(2 * head_bytes * layout.heads, most_bytes))
+        begin = 0
+        for heads in split(layout.heads, parts):
+            pieces = ceil_div(2 * heads * head_bytes, most_bytes)
+            for tokens in split(member.context, pieces):
+                if not heads or not tokens:
+                    continue
+                size = heads * tokens * layout.head_dim * p
+                both = (self._range(rows, member.channel, begin, begin + size) for rows in (member.rows.k, member.rows.v))
+                yield heads, tokens, next(both) + next(both)
+                begin += size
+
+
+def split(size: int, parts: int) -> list[int]:
+    """``size`` in so many parts, as equal as may be."""
+    return [size * (i + 1) // parts - size * i // parts for i in range(parts)]

@@ -1,0 +1,159 @@
+"""What a stage has done, counted from the channels, and the laws that it must keep.
+
+Counters of a lane count for each of its channels. A law that does not hold is an error of the program; one that a shortcut of the
+authors' simulator breaks reads ``waived: <key>``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pimsim.devices.stage import Member, OpRecord, StageRecord, StageWork
+from pimsim.dram.controller.contend_channel import CAUSES
+from pimsim.errors import SimulationError
+from pimsim.kernels import contend_layout as at
+from pimsim.mapping.geometry import ceil_div
+from pimsim.mapping.neupims import Counts
+
+if TYPE_CHECKING:
+    from pimsim.devices.lane import Lane
+    from pimsim.devices.neupims import NeuPimsDevice
+    from pimsim.devices.npu import Work
+
+
+class Tally:
+    """A stage of a device, from its begin on."""
+
+    def __init__(self, device: NeuPimsDevice, begin: int):
+        self.device, self.begin = device, begin
+        for lane in device.lanes:
+            lane.base = self._counters(lane), tuple(lane.units)
+
+    def _counters(self, lane: Lane) -> np.ndarray:
+        """Causes, commands and ticks with open rows, one behind the other."""
+        plan = self.device.plan
+        return np.concatenate((lane.channel.state[plan.at_counters : plan.at_open], lane.channel.active_ticks().sum(axis=1)))
+
+    def record(self, work: StageWork, ops: list[OpRecord], works: list[Work], end: int) -> StageRecord:
+        """The stage as a whole.
+
+        Raises:
+            SimulationError: a law is broken.
+        """
+        device = self.device
+        total = np.zeros(0, np.int64)
+        read = written = 0
+        for lane in device.lanes:
+            lane.channel.settle(end)
+            change = (self._counters(lane) - lane.base[0]) * len(lane.numbers)
+            total = total + change if len(total) else change
+            read += (lane.units[0] - lane.base[1][0]) * len(lane.numbers)
+            written += (lane.units[1] - lane.base[1][1]) * len(lane.numbers)
+        causes, commands = self._named(total)
+        expected = self._expected(work.pim)
+        unit = device.geometry.unit_bytes
+        npu_read, npu_written = sum(w.units_read for w in works), sum(w.units_written for w in works)
+        all_ops = [self._bounded(op) for op in ops] + self._attention_ops(work.pim, expected, (written - npu_written) * unit, unit)
+        timing = device.plan.compiled.timing
+        results = commands.get("READRES", 0)
+        vector = sum(w.vector_cycles for w in works) + sum(
+            lane.attention.vector_cycles * len(lane.numbers) for lane in device.lanes if lane.attention)
+        busy = {
+            "npu": device.clock.ticks(sum(w.busy_cycles for w in works)),
+            "pim": commands.get("COMP", 0) * device.plan.compute_ticks,
+            "vector": device.clock.ticks(vector),
+            "bus": (commands.get("RD", 0) + commands.get("WR", 0) + results) * timing["BL"],
+        }
+        record = StageRecord(
+            work.name, self.begin, end, tuple(all_ops), commands, causes, busy,
+            active_ticks={"memory": int(total[-2]), "pim": int(total[-1])},
+            bytes_read=(read + results) * unit, bytes_written=written * unit, folded=self._folded(),
+        )
+        checks = self._checks(record, expected, (read, npu_read), works)
+        return replace(record, checks=checks)
+
+    def _named(self, total: np.ndarray) -> tuple[dict[str, dict[str, int]], dict[str, int]]:
+        causes = {}
+        for view, begin in (("pim", at.AT_PIM_CAUSES), ("memory", at.AT_MEMORY_CAUSES)):
+            causes[view] = {name: int(n) for name, n in zip(CAUSES, total[begin : begin + len(CAUSES)], strict=True) if n}
+        names = self.device.plan.compiled.command_names
+        counts = total[at.AT_COMMANDS : at.AT_COMMANDS + len(names)]
+        return causes, {name: int(n) for name, n in zip(names, counts, strict=True) if n}
+
+    def _expected(self, members: Sequence[Member]) -> Counts:
+        total = Counts()
+        for member in members:
+            total += self.device.layout.logit_counts(member.context) + self.device.layout.attend_counts(member.context)
+        return total
+
+    def _attention_ops(self, members: Sequence[Member], expected: Counts, written: int, unit: int) -> list[OpRecord]:
+        """q K^T with softmax, and P V, of all channels together."""
+        lanes = [lane for lane in self.device.lanes if lane.attention]
+        if not lanes:
+            return []
+        layout = self.device.layout
+        score, attend = Counts(), Counts()
+        for member in members:
+            score += layout.logit_counts(member.context)
+            attend += layout.attend_counts(member.context)
+        elements = sum(lane.attention.elements * len(lane.numbers) for lane in lanes)
+        results = len(members) * ceil_div(layout.heads * layout.queries * layout.head_dim * self.device.spec.precision_bytes, unit) * unit
+        results = min(results, written)
+        ends = max(lane.attention.logits_end for lane in lanes), max(lane.attention.end for lane in lanes)
+        return [
+            OpRecord("score", "score", "pim", self.begin, ends[0], score.macs, score.composites * unit, written - results,
+                     self._pim_bound(members, score), elements, score.composites * unit + written - results),
+            OpRecord("attend", "attend", "pim", self.begin, ends[1], attend.macs, attend.composites * unit, results,
+                     self._pim_bound(members, attend), 0, attend.composites * unit + results),
+        ]
+
+    def _pim_bound(self, members: Sequence[Member], counts: Counts) -> int:
+        """Ticks for which the busiest channel's MAC units work at least: all channels share the MACs at best."""
+        device = self.device
+        channels = len({m.channel for m in members})
+        peak = device.geometry.banks * device.layout.lanes * channels
+        return ceil_div(counts.macs, peak) * device.plan.compute_ticks
+
+    def _bounded(self, op: OpRecord) -> OpRecord:
+        device = self.device
+        compute = device.clock.ticks(ceil_div(op.macs, device.spec.peak_macs_per_cycle))
+        units = (op.bytes_read + op.bytes_written) // device.geometry.unit_bytes
+        memory = ceil_div(units, device.geometry.channels) * device.plan.compiled.timing["BL"]
+        writes = ceil_div(op.bytes_written // device.geometry.unit_bytes, device.geometry.channels)
+        # what is written is done when the channels' queues have taken it
+        return replace(op, bound_ticks=max(compute, memory - min(writes, self._queued()) * device.plan.compiled.timing["BL"]))
+
+    def _queued(self) -> int:
+        """Requests that a channel takes before it has served any."""
+        policy = self.device.plan.policy
+        return policy.write_queue + policy.bank_queue * self.device.geometry.banks
+
+    def _folded(self) -> str:
+        lanes, channels = len(self.device.lanes), self.device.geometry.channels
+        return f"{channels} channels as {lanes}" if lanes < channels else ""
+
+    def _checks(self, record: StageRecord, expected: Counts, read: tuple[int, int], works: Sequence[Work]) -> dict[str, bool | str]:
+        device = self.device
+        commands, span = record.commands, record.ticks * device.geometry.channels
+        laws: dict[str, bool | str] = {
+            "bytes": read[0] == read[1],
+            "pim_commands": (commands.get("GWRITE", 0), commands.get("P_HEADER", 0), commands.get("READRES", 0), commands.get("COMP", 0))
+            == (expected.fills, expected.headers, expected.composites, expected.computes),
+            "causes": all(sum(causes.values()) == span for causes in record.causes.values()),
+            "busy": record.busy_ticks["npu"] <= record.ticks * device.spec.arrays + device.spec.arrays
+            and record.busy_ticks["bus"] <= span + device.geometry.channels * device.plan.compiled.timing["BL"],
+            "order": all(record.begin_ticks <= op.begin_ticks <= op.end_ticks <= record.end_ticks for op in record.ops),
+            "bound": all(op.bound_ticks <= op.end_ticks - op.begin_ticks for op in record.ops),
+        }
+        waived = {"bytes": "truncated_stores", "bound": "free_last_composite", "busy": "fixed_block_latency"}
+        for law, key in waived.items():
+            if key in device.keys and (law == "bytes" or not laws[law]):
+                laws[law] = f"waived: {key}"
+        broken = [law for law, holds in laws.items() if not holds]
+        if broken:
+            raise SimulationError(f"stage {record.name}: conservation of {', '.join(broken)} is broken")
+        return laws
