@@ -42,7 +42,7 @@ class Totals:
         made = Account()
         made.merge(self.busy)
         for group in self.run.groups:
-            made.merge(group.idle)
+            made.merge(group.rest)
         left = self.cycles * len(self.run.groups) - made[("ticks",)]
         made.add(("ticks",), left)
         for view in {name[1] for name in self.busy.counts if name[0] == "cause"}:

@@ -33,7 +33,7 @@ class Device(Protocol):
         """Run a stage to its end."""
         ...
 
-    def wait(self, until_ticks: int) -> StageRecord:
+    def idle(self, until_ticks: int) -> StageRecord:
         """Do nothing until then but what memory does by itself; a record without a name."""
         ...
 
@@ -99,7 +99,7 @@ class Group:
     finished: Callable[[Run, Passage], None]
     bound: Callable[[StageRecord], int]
     watch: Watcher | None = None
-    idle: Account = field(default_factory=Account)
+    rest: Account = field(default_factory=Account)
 
     def process(self, env: simpy.Environment, queue: simpy.Store, hand_on: Callable[[Run], None]) -> Generator[simpy.Event, Any, None]:
         """Process: never ends."""
@@ -119,7 +119,7 @@ class Group:
             yield env.timeout(late)
         now = int(env.now) // tick
         if self.exact and self.device.now_ticks < now:
-            self.idle.merge(of_stage(self.device.wait(now)))
+            self.rest.merge(of_stage(self.device.idle(now)))
 
     def _pass(self, env: simpy.Environment, run: Run, begin: int) -> Generator[simpy.Event, Any, Passage]:
         items = self.planner.items(run.sub_batches)
@@ -155,7 +155,7 @@ class Group:
             account.add(("link", "ticks"), ticks)
             if done + ticks > record.end_ticks:
                 late = done + ticks - record.end_ticks
-                account.merge(of_stage(self.device.wait(done + ticks)))
+                account.merge(of_stage(self.device.idle(done + ticks)))
                 account.add(("stage", record.name, "ticks"), late)
         return record, account
 

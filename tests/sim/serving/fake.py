@@ -44,7 +44,7 @@ class FakeDevice:
         self.now_ticks = max(at, inside)
         return self._record(work.name, begin, tuple(ops))
 
-    def wait(self, until_ticks: int) -> StageRecord:
+    def idle(self, until_ticks: int) -> StageRecord:
         begin = self.now_ticks
         self.now_ticks = max(until_ticks, begin)
         self.waits.append((begin, self.now_ticks))
