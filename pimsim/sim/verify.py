@@ -1,6 +1,6 @@
 """Does the mapping compute? Runs the programs that are timed on real numbers and compares with numpy, operator by operator.
 
-A mapping takes part by registering a function in :data:`COMPANIONS`: it runs a trace's programs in its own functional mode and
+A mapping takes part by registering a function in :data:`COMPANIONS`: it runs a workload's programs in its own functional mode and
 finds a :class:`~pimsim.mapping.functional.check.Check` for every operator that it ran.
 """
 
@@ -14,13 +14,17 @@ from pimsim.config import SystemConfig, WorkloadConfig
 from pimsim.errors import InputError, Problem, nearest
 from pimsim.mapping.functional.check import Check, Findings
 from pimsim.model.lowering import lower_workload
-from pimsim.model.trace import Trace
-from pimsim.sim import verify_pim_gpt
+from pimsim.sim import verify_neupims, verify_pim_gpt
 
 Progress = Callable[[str], None]
-Companion = Callable[[SystemConfig, Trace, int], Findings]
+Companion = Callable[[SystemConfig, WorkloadConfig, int], Findings]
 
-COMPANIONS: dict[str, Companion] = {"pim-gpt": verify_pim_gpt.run}
+
+def _pim_gpt(system: SystemConfig, workload: WorkloadConfig, seed: int) -> Findings:
+    return verify_pim_gpt.run(system, lower_workload(workload), seed)
+
+
+COMPANIONS: dict[str, Companion] = {"pim-gpt": _pim_gpt, "neupims": verify_neupims.run}
 """Functional modes by the name of the mapping (``mapping:`` of a system)."""
 
 
@@ -94,8 +98,7 @@ def verify(system: SystemConfig, workload: WorkloadConfig, *, seed: int = 0,
     if system.mapping not in COMPANIONS:
         raise InputError(Problem(f"mapping '{system.mapping}' has no functional mode",
                                  nearest(system.mapping, list(COMPANIONS)), key="mapping"))  # fmt: skip
-    trace = lower_workload(workload)
-    findings = COMPANIONS[system.mapping](system, trace, seed)
+    findings = COMPANIONS[system.mapping](system, workload, seed)
     operators: list[Check] = []
     for check in findings.checks:
         place = check.place

@@ -97,7 +97,7 @@ class Anchors:
 
 
 def _kind(items: Sequence[Item]) -> tuple[object, ...]:
-    """Iterations of different kinds are not compared: their stages, whether they take in prompts, and new tokens (by steps of 1/16 octave)."""
+    """Iterations of different kinds are not compared: stages, whether prompts are taken in, new tokens (by steps of 1/16 octave)."""
     prompts = any(op.kind == "attention" for item in items for op in item.work.npu)
     tokens = max((op.m for item in items for op in item.work.npu), default=len(items[0].work.pim))
     return (tuple((item.work.name, item.repeat) for item in items), prompts, round(16 * math.log2(max(tokens, 1))))
