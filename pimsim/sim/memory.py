@@ -8,7 +8,7 @@ from pimsim import units
 from pimsim.config import ControllerConfig, MemoryConfig, PimConfig
 from pimsim.dram.compile import Compiled, compile_part, complete_timing
 from pimsim.dram.spec import Effect, Standard
-from pimsim.dram.standards import for_policy, standard
+from pimsim.dram.standards import always_clocked, for_policy, standard
 from pimsim.errors import InputError, Problem
 from pimsim.mapping.geometry import ceil_div
 from pimsim.pim.command_set import CommandSet, command_set
@@ -35,6 +35,8 @@ def compile_memory(memory: MemoryConfig, controller: ControllerConfig, pim: PimC
     with fewer lanes than a column has elements, or a slower clock than the columns, take longer for each column.
     """
     spec = for_policy(standard(memory.standard), controller.policy)
+    if controller.data_clock == "always-on":
+        spec = always_clocked(spec)
     timing = dict(memory.timing_cycles)
     if memory.command_set is not None:
         commands = command_set(memory.command_set)

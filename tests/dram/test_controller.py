@@ -35,7 +35,7 @@ def test_commands_are_those_of_the_reference_to_the_tick(row: dict[str, str]) ->
 
 POLICIES = [
     (), ("controller.policy=ramulator-frfcfs",), ("controller.policy=fcfs",), ("controller.policy=dramsim3-fr32",),
-    ("controller.page=closed",), ("controller.postpone=4",), ("controller.row_hit_cap=4",),
+    ("controller.page=closed",), ("controller.data_clock=always-on",), ("controller.postpone=4",), ("controller.row_hit_cap=4",),
 ]  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from dataclasses import replace
 from functools import cache
 
 from pimsim.dram.spec import Standard
@@ -55,3 +56,8 @@ def for_policy(base: Standard, policy: str) -> Standard:
     """
     simulator = policy.split("-")[0]
     return variant(base, simulator) if simulator == "dramsim3" else base
+
+
+def always_clocked(base: Standard) -> Standard:
+    """``base`` where the data clock never stops (LPDDR5's WCK), so that no access has to start it."""
+    return replace(base, commands=tuple(replace(c, needs_clock="") for c in base.commands))
