@@ -7,13 +7,16 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from pimsim.config.base import Config, Described
+from pimsim.config.decoding import DecodingConfig
 from pimsim.config.quantity import Count, Factor, Whole, refuse
 from pimsim.config.system import Approximations
 from pimsim.errors import nearest
 from pimsim.model.dtype import ALIASES, BITS, canonical
 
 
-def _dtype(name: str) -> str:
+def _dtype(name: str | None) -> str | None:
+    if name is None:
+        return None
     short = canonical(name)
     if short is None:
         raise refuse(f"'{name}' is not a data type", nearest(name, [*BITS, *ALIASES]))
@@ -65,4 +68,14 @@ class WorkloadConfig(Described):
     part: Literal["all", "block", "qkv", "attention", "ffn"] = "all"
     """which part of the model is run"""
     dtype: Annotated[str, AfterValidator(_dtype)] = "bf16"
-    """data type of weights, activations and KV cache"""
+    """data type of activations, and of weights and KV cache unless they have one of their own"""
+    weight_dtype: Annotated[str | None, AfterValidator(_dtype)] = None
+    """data type of the weights; that of the model's file, or dtype, unless given"""
+    kv_dtype: Annotated[str | None, AfterValidator(_dtype)] = None
+    """data type of the KV cache"""
+    routing: str = "auto"
+    """experts that tokens choose: auto, balanced, uniform, zipf:S, or a CSV file of step, layer, expert, tokens"""
+    seed: Whole = 0
+    """of what is drawn: experts, accepted drafts"""
+    decoding: DecodingConfig = Field(default_factory=DecodingConfig)
+    """ways of decoding other than the plain one (docs/decoding.md)"""

@@ -54,12 +54,13 @@ class Node:
     bias: bool
     deps: tuple[int, ...]
     contextual: bool  # changes from token to token
+    splits: int = 1  # parts that the attended tokens are cut into
 
     def at(self, index: int, phase: str, layer: int, batch: int, context: int) -> Operator:
         """The template operator of this node with ``context`` tokens so far."""
         attended = 0
         if self.contextual:
-            attended = min(context, self.window) if self.window else context
+            attended = -(-(min(context, self.window) if self.window else context) // self.splits)
         rows = self.rows + self.rows_per_token * attended
         cols = self.cols + self.cols_per_token * attended
         shape = Shape(rows, cols, batch, *self.heads, attended, self.dtype, self.stored_dtype, self.bias)

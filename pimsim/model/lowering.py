@@ -2,19 +2,23 @@
 
 A run with a prompt of P tokens and N output tokens is P + N - 1 token steps with contexts 1 ... P + N - 1: the step of
 the last prompt token puts out the first output token and so counts as decode; the P - 1 before it are prefill. With
-``prefill='elsewhere'`` those P - 1 are left out and the run starts on a KV cache filled with them.
+``prefill='elsewhere'`` those P - 1 are left out and the run starts on a KV cache filled with them. Other ways of decoding
+(:mod:`pimsim.model.decoding`) have other steps.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import groupby
 from typing import Any, NamedTuple, Protocol, overload
 
 from pimsim.errors import InputError, Problem
 from pimsim.model.architecture import Architecture
+from pimsim.model.decoding import PLAIN, Decoding
+from pimsim.model.decoding.block import Blocks
+from pimsim.model.decoding.speculate import Speculation, Turn
 from pimsim.model.dtype import BITS, canonical
 from pimsim.model.graph import Formats, Node
 from pimsim.model.importer import load_architecture
@@ -28,10 +32,15 @@ PARTS = ("all", "block", "qkv", "attention", "ffn")
 
 
 class LayerKind(NamedTuple):
-    """What tells one layer of a model from another: its attention window (0: none), and whether it has experts."""
+    """What tells one layer of a model from another.
+
+    Its attention window (0: none), whether it has experts, the share of its FFN's neurons, and its part in block-wise attention.
+    """
 
     window: int
     sparse: bool
+    width: float
+    scope: str
 
 
 class Template:
@@ -62,15 +71,19 @@ class Template:
 
 
 class Decoder:
-    """An architecture's blocks in one phase: embedding, layers and head, built for any step."""
+    """An architecture's blocks in one phase: embedding, layers and head, built for any step.
+
+    A model beside another has its layers behind that one's, from ``first_layer`` on, and ``prefix`` before the names outside of them.
+    """
 
     def __init__(self, arch: Architecture, formats: Formats, phase: str, batch: int, routing: Routing | None,
-                 part: str, embedding: bool, lm_head: bool):  # fmt: skip
+                 part: str, embedding: bool, lm_head: bool, decoding: Decoding = PLAIN, first_layer: int = 0,
+                 prefix: str = ""):  # fmt: skip
         self._arch, self._formats, self._phase, self._batch, self._routing = arch, formats, phase, batch, routing
-        self._part = part
-        self._first = Template(embedding_graph(arch, formats), phase, -1, batch) if embedding else None
-        self._last = Template(head_graph(arch, formats), phase, -1, batch) if lm_head else None
-        self._windows = sorted(set(arch.windows) - {0})
+        self._part, self._decoding, self._first_layer = part, decoding, first_layer
+        self._first = Template(_named(prefix, embedding_graph(arch, formats)), phase, -1, batch) if embedding else None
+        self._last = Template(_named(prefix, head_graph(arch, formats)), phase, -1, batch) if lm_head else None
+        self._windows = sorted({decoding.window(arch, layer) for layer in range(arch.layers)} - {0})
         self._runs: dict[int, list[tuple[LayerKind, list[int]]]] = {}
         self._templates: dict[tuple[LayerKind, int], Template] = {}
 
@@ -79,9 +92,12 @@ class Decoder:
         built: dict[tuple[LayerKind, Loads], tuple[Operator, ...]] = {}
         blocks = [] if self._first is None else [Block(self._first.at(context))]
         for kind, first, repeat, loads in self._spans(step, context):
+            attended = self._decoding.blocks.attended(first, context)
+            if not attended:
+                continue
             if (kind, loads) not in built:
-                built[kind, loads] = self._template(kind, len(loads)).at(context, loads)
-            blocks.append(Block(built[kind, loads], repeat, first))
+                built[kind, loads] = self._template(kind, len(loads)).at(attended, loads)
+            blocks.append(Block(built[kind, loads], repeat, self._first_layer + first))
         if self._last is not None:
             blocks.append(Block(self._last.at(context)))
         return tuple(blocks)
@@ -104,8 +120,9 @@ class Decoder:
         """Consecutive layers of one kind. A window that the context has not outgrown is none."""
 
         def kind(layer: int) -> LayerKind:
-            window = self._arch.window(layer)
-            return LayerKind(window if window < context else 0, self._arch.sparse(layer))
+            window = self._decoding.window(self._arch, layer)
+            return LayerKind(window if window < context else 0, self._arch.sparse(layer), self._decoding.width(layer),
+                             self._decoding.blocks.scope(layer))  # fmt: skip
 
         layers = self._arch.layers if self._part == "all" else 1
         return [(key, list(run)) for key, run in groupby(range(layers), key=kind)]
@@ -113,10 +130,36 @@ class Decoder:
     def _template(self, kind: LayerKind, active: int) -> Template:
         if (kind, active) not in self._templates:
             nodes = layer_graph(self._arch, self._formats, kind.window, kind.sparse, active)
+            nodes = self._decoding.layer(nodes, self._arch, kind.width)
             if self._part not in ("all", "block"):
                 nodes = cut(nodes, self._part)
             self._templates[kind, active] = Template(nodes, self._phase, 0, self._batch)
         return self._templates[kind, active]
+
+
+def _named(prefix: str, nodes: tuple[Node, ...]) -> tuple[Node, ...]:
+    return tuple(replace(node, name=prefix + node.name) for node in nodes) if prefix else nodes
+
+
+class PlainTurns(Sequence[Turn]):
+    """The token steps of plain decoding: one for each of ``contexts``; ``decode_from``: the first context that is decode."""
+
+    def __init__(self, contexts: range, decode_from: int):
+        self._contexts, self._decode_from = contexts, decode_from
+
+    def __len__(self) -> int:
+        return len(self._contexts)
+
+    @overload
+    def __getitem__(self, index: int) -> Turn: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Turn]: ...
+
+    def __getitem__(self, index: int | slice) -> Turn | list[Turn]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        context = self._contexts[index]
+        return Turn(context, "prefill" if context < self._decode_from else "decode")
 
 
 KEPT_STEPS = 4096
@@ -126,14 +169,14 @@ KEPT_STEPS = 4096
 class Steps(Sequence[Step]):
     """The steps of a run, built when asked for."""
 
-    def __init__(self, contexts: range, decode_from: int, prefill: Decoder, decode: Decoder):
-        """``decode_from``: the first context that is decode."""
-        self._contexts, self._decode_from = contexts, decode_from
-        self._prefill, self._decode = prefill, decode
+    def __init__(self, turns: Sequence[Turn], decoder: Callable[[str, bool], Decoder]):
+        """``decoder``: makes that of a phase, of the small model or not."""
+        self._turns, self._make = turns, decoder
+        self._decoders: dict[tuple[str, bool], Decoder] = {}
         self._built: dict[int, Step] = {}
 
     def __len__(self) -> int:
-        return len(self._contexts)
+        return len(self._turns)
 
     @overload
     def __getitem__(self, index: int) -> Step: ...
@@ -143,12 +186,13 @@ class Steps(Sequence[Step]):
     def __getitem__(self, index: int | slice) -> Step | list[Step]:
         if isinstance(index, slice):
             return [self[i] for i in range(*index.indices(len(self)))]
-        context = self._contexts[index]
-        step = context - self._contexts.start
+        step = range(len(self))[index]
         built = self._built.get(step)
         if built is None:
-            phase, decoder = ("prefill", self._prefill) if context < self._decode_from else ("decode", self._decode)
-            built = Step(step, phase, context, decoder.blocks(step, context))
+            context, phase, small = self._turns[step]
+            if (phase, small) not in self._decoders:
+                self._decoders[phase, small] = self._make(phase, small)
+            built = Step(step, phase, context, self._decoders[phase, small].blocks(step, context))
             if step < KEPT_STEPS:
                 self._built[step] = built
         return built
@@ -167,6 +211,25 @@ class Workload(Protocol):
     requests: str | None
     part: Any  # one of PARTS
     dtype: str
+    weight_dtype: str | None
+    kv_dtype: str | None
+    routing: str
+    seed: int
+    decoding: Any  # a DecodingOptions
+
+
+class DecodingOptions(Protocol):
+    """What a workload's configuration says of :class:`Decoding`."""
+
+    kv_budget: int | None
+    block_tokens: int | None
+    block_layers: int | None
+    ffn_width: Any  # a number, or one a layer
+    ffn_active: float
+    attention_splits: int
+    draft_model: str | None
+    draft_tokens: int
+    acceptance: float | None
 
 
 def lower_workload(workload: Workload) -> Trace:
@@ -175,8 +238,35 @@ def lower_workload(workload: Workload) -> Trace:
         if getattr(workload, key, None) is not None:
             raise InputError(Problem("requests have no operator trace before they are scheduled",
                                      "batch, prompt_tokens and output_tokens", key=f"workload.{key}"))  # fmt: skip
-    return lower(load_architecture(workload.model), workload.batch, workload.prompt_tokens, workload.output_tokens,
-                 workload.prefill, workload.lm_head, workload.embedding, workload.dtype, workload.part)  # fmt: skip
+    architecture = load_architecture(workload.model)
+    return lower(architecture, workload.batch, workload.prompt_tokens, workload.output_tokens,
+                 workload.prefill, workload.lm_head, workload.embedding, workload.dtype, workload.part,
+                 weight_dtype=workload.weight_dtype or "", kv_dtype=workload.kv_dtype or "", routing=workload.routing,
+                 seed=workload.seed, decoding=_decoding(workload.decoding, architecture))  # fmt: skip
+
+
+def _decoding(options: DecodingOptions, architecture: Architecture) -> Decoding:
+    width = options.ffn_width
+    layers = options.block_layers
+    if layers is None:
+        layers = architecture.layers // 2 if options.block_tokens else 0
+    return Decoding(
+        kv_budget=options.kv_budget or 0,
+        blocks=Blocks(options.block_tokens or 0, layers),
+        ffn_width=tuple(width) if isinstance(width, (tuple, list)) else (width,),
+        ffn_active=options.ffn_active,
+        attention_splits=options.attention_splits,
+        draft=_draft(options.draft_model) if options.draft_model else None,
+        draft_tokens=options.draft_tokens,
+        acceptance=options.acceptance,
+    )
+
+
+def _draft(name: str) -> Architecture:
+    try:
+        return load_architecture(name)
+    except InputError as error:
+        raise InputError(replace(p, key="workload.decoding.draft_model") if not p.file else p for p in error.problems) from None
 
 
 def lower(
@@ -194,13 +284,14 @@ def lower(
     kv_dtype: str = "",
     routing: str = "auto",
     seed: int = 0,
+    decoding: Decoding = PLAIN,
 ) -> Trace:
     """Lower a run of ``batch`` equal sequences to its operator trace.
 
     ``lm_head`` and ``embedding`` add those operators; the head (final norm and LM head) runs in decode steps only,
     since no other step's output is needed. ``dtype`` is that of activations and, unless ``weight_dtype`` (or the
     architecture's own) and ``kv_dtype`` say otherwise, of weights, K and V. ``routing`` names how tokens choose
-    experts (:mod:`pimsim.model.routing`).
+    experts (:mod:`pimsim.model.routing`); ``seed`` is that of everything that is drawn.
 
     ``part`` other than ``all`` cuts the run to one layer (``block``) or a part of one layer (``qkv``: norm, QKV and
     what is done to q and k; ``attention``: KV append to weighted sum; ``ffn``: norm to residual), without embedding
@@ -228,17 +319,24 @@ def lower(
     for key, name in names.items():
         if canonical(name) is None:
             problems.append(Problem(f"unknown dtype '{name}'", "known: " + ", ".join(BITS), key=f"workload.{key}"))
+    problems += decoding.problems(architecture, batch)
+    if decoding.draft is not None and part != "all":
+        problems.append(Problem(f"speculative decoding of a part ('{part}')", "all", key="workload.part"))
     if problems:
         raise InputError(dict.fromkeys(problems))
     formats = Formats(*(canonical(name) or name for name in names.values()))
-    choose = None
+
+    def decoder(phase: str, small: bool) -> Decoder:
+        arch = decoding.draft if small and decoding.draft is not None else architecture
+        choose = make_routing(routing, arch.experts, arch.experts_per_token, batch, seed) if arch.experts else None
+        return Decoder(arch, formats, phase, batch, choose, part, embedding and part == "all",
+                       lm_head and part == "all" and phase != "prefill", PLAIN if small else decoding,
+                       architecture.layers if small else 0, "draft." if small else "")  # fmt: skip
+
     if architecture.experts:
-        choose = make_routing(routing, architecture.experts, architecture.experts_per_token, batch, seed)
-    before, decode = (
-        Decoder(architecture, formats, phase, batch, choose, part, embedding and part == "all",
-                lm_head and part == "all" and phase == "decode")  # fmt: skip
-        for phase in ("prefill", "decode")
-    )
+        make_routing(routing, architecture.experts, architecture.experts_per_token, batch, seed)
     contexts = range(1 if prefill == "inline" else prompt_tokens, last + 1)
-    steps = Steps(contexts, prompt_tokens, before, decode)
-    return Trace(architecture.name, architecture, steps, batch)
+    turns: Sequence[Turn] = PlainTurns(contexts, prompt_tokens)
+    if decoding.draft is not None:
+        turns = list(Speculation(decoding.draft_tokens, decoding.acceptance or 0.0, seed).turns(contexts, prompt_tokens))
+    return Trace(architecture.name, architecture, Steps(turns, decoder), batch, decoding.stored(architecture))

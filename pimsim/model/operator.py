@@ -15,7 +15,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-PHASES = ("prefill", "decode")
+PHASES = ("prefill", "decode", "draft", "rejected")
+"""What a token step counts as; only those that decode give a token (the others: :mod:`pimsim.model.decoding.speculate`)."""
 
 
 @dataclass(frozen=True, slots=True)

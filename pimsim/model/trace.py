@@ -7,8 +7,8 @@ it is 13 a step, built on demand.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from pimsim.model.operator import Operator
@@ -59,12 +59,16 @@ class Totals:
 
 @dataclass(frozen=True)
 class Trace:
-    """A run of a decoder: its steps in order, and what they were lowered from (None: read from a file)."""
+    """A run of a decoder: its steps in order, and what they were lowered from (None: read from a file).
+
+    ``stored``: (rows, cols) of matrices of which operators use only a part, by name (``ffn2``, ``shared.ffn2``, ``experts.ffn2``).
+    """
 
     name: str
     architecture: Architecture | None
     steps: Sequence[Step]
     batch: int
+    stored: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
     @property
     def n_steps(self) -> int:

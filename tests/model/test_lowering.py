@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import pytest
 
+from pimsim.config import WorkloadConfig
 from pimsim.errors import InputError
 from pimsim.model.importer import load_architecture
 from pimsim.model.lowering import lower, lower_workload
@@ -259,11 +258,11 @@ WORKLOAD = {"model": "gpt2-small", "batch": 2, "prompt_tokens": 3, "output_token
 
 
 def test_workload_is_lowered_as_it_says() -> None:
-    trace = lower_workload(SimpleNamespace(**WORKLOAD))
+    trace = lower_workload(WorkloadConfig(**WORKLOAD))
     arguments = {key: WORKLOAD[key] for key in WORKLOAD if key not in ("model", "requests")}
     assert list(trace.steps) == list(lower(load_architecture("gpt2-small"), **arguments).steps)  # type: ignore[arg-type]
 
 
 def test_workload_of_a_request_file_has_no_trace() -> None:
     with pytest.raises(InputError, match="workload.requests"):
-        lower_workload(SimpleNamespace(**{**WORKLOAD, "requests": "requests.csv"}))
+        lower_workload(WorkloadConfig(**{**WORKLOAD, "requests": "requests.csv"}))

@@ -1,5 +1,7 @@
 """Attention over the KV cache: append the new K and V, scores q K^T, softmax, and the weighted sum P V.
 
+Two kinds come with ways of decoding (:mod:`pimsim.model.decoding`): ``evict`` where the cache is pruned, ``merge`` where it is split.
+
 Multi-head, grouped-query and multi-query attention differ only in ``kv_heads``: the K and V of a key-value head are
 read once for all the query heads that share it (Ainslie et al. 2023, arXiv 2305.13245).
 """
@@ -70,3 +72,27 @@ def attend(s: Shape) -> Cost:
     values = size_bytes(s.batch * s.kv_heads * s.context * s.head_dim, s.stored_dtype)
     probabilities = size_bytes(s.batch * s.heads * s.context, s.dtype)
     return Cost(values + probabilities, size_bytes(s.batch * s.rows, s.dtype), s.batch * s.rows * s.cols)
+
+
+def _evict_faults(s: Shape) -> Iterable[Fault]:
+    yield from expect("rows", s.rows, s.heads * s.context, "heads x context")
+    yield from expect("cols", s.cols, 2, "a score and a probability")
+
+
+@register("evict", _evict_faults, contextual=True)
+def evict(s: Shape) -> Cost:
+    """Bring the ``heads`` x ``context`` accumulated scores of a pruned cache up to date with the probabilities, and find the lowest."""
+    elements = size_bytes(s.batch * s.rows, s.dtype)
+    return Cost(2 * elements, elements, 0)
+
+
+def _merge_faults(s: Shape) -> Iterable[Fault]:
+    yield from expect("heads", s.heads, s.heads // s.cols * s.cols, "a multiple of the splits")
+    yield from expect("rows", s.rows, s.heads // s.cols * s.head_dim, "heads / splits x head_dim")
+
+
+@register("merge", _merge_faults)
+def merge(s: Shape) -> Cost:
+    """Weigh and add up the outputs of ``cols`` splits: ``rows`` elements of each, and maximum and sum of each split's head."""
+    parts = size_bytes(s.batch * (s.rows * s.cols + 2 * s.heads), s.dtype)
+    return Cost(parts, size_bytes(s.batch * s.rows, s.dtype), 0)
