@@ -2,7 +2,7 @@
 
 With attention in memory they lie in their request's channel, as ``NeuPimsLayout`` says, and the NPU writes k, v and q there: V is
 transposed, so that a token's values are an element of one column access each. Without, rows of the same numbers are taken
-for stripes over all channels: row r of channel c is row r of bank c in each of them.
+for stripes over all channels: row r of channel c is row r of bank c + r in each of them, so that the rows of a request are in all banks.
 """
 
 from __future__ import annotations
@@ -154,7 +154,7 @@ class KvOverChannels:
         index = np.arange(first // geometry.row_units, ceil_div(last, geometry.row_units))
         low = np.maximum(first - index * geometry.row_units, 0)
         high = np.minimum(last - index * geometry.row_units, geometry.row_units)
-        stripe = rows[index] * geometry.channels + channel
+        stripe = rows[index] * geometry.channels + (channel + rows[index]) % geometry.channels
         return Transfer(stripe * geometry.row_units + low, high - low)
 
     def stores(self, members: Sequence[Member], first: int, end: int) -> list[Transfer | Own]:

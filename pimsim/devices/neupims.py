@@ -242,6 +242,11 @@ class NeuPimsDevice:
             whole = np.maximum(whole, latest) if len(whole) else latest
         return whole
 
+    @property
+    def forwarded(self) -> int:
+        """Units read that the channels' write queues have answered so far."""
+        return sum(lane.channel.forwarded * len(lane.numbers) for lane in self.lanes)
+
     def _new_token(self) -> int:
         self._token = self._token % (1 << 23) + 1
         return self._token
@@ -249,10 +254,7 @@ class NeuPimsDevice:
     def _transfer(self, transfer: Transfer, tick: int, write: int) -> int:
         token, channels = self._new_token(), self.geometry.channels
         if not transfer.uniform(channels):
-            remainder = transfer.starts % channels
-            self._split(lambda channel: (((channel - remainder) // -channels).tobytes(),
-                                         ((channel - transfer.starts - transfer.counts) // -channels
-                                          - (channel - transfer.starts) // -channels).tobytes()))
+            self._split(lambda channel: transfer.share(channel, channels))
         for lane in self.lanes:
             local, counts = transfer.local(lane.numbers[0], channels)
             self._send(lane, token, local, counts, tick, write)
@@ -270,8 +272,6 @@ class NeuPimsDevice:
             places = own(lane.numbers[0])
             if not write:
                 lane.segments[token] = np.array([len(places[0])])
-            if "synthetic_addresses" in self.keys:
-                places = lane.synthetic(len(places[0]))
             (lane.write if write else lane.read)(token, places, tick)
         return token
 

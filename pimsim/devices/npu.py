@@ -1,8 +1,9 @@
 """The NPU at work: operators as tiles, their operands read from memory, computed as they arrive, results stored as they are done.
 
 An operator begins when the one before has ended. The operands of its first two tiles are asked for at once, those of a further tile when
-the tile two before it has left its half of the scratchpad. A fold starts when its operands have arrived; the results of a column
-of blocks are stored when its last fold is done. Vector units take rows in order of their arrival, one a unit.
+the tile two before it has left its half of the scratchpad. A fold starts when its operands have arrived. Results stay in the
+accumulator until all are done, if it holds them, so that no write comes between the reads of weights. Vector units take rows in
+order of their arrival, one a unit.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from pimsim.npu.clock import NpuClock
 from pimsim.npu.dataflows import folds
 from pimsim.npu.fold import Folds
 from pimsim.npu.spec import NpuSpec
-from pimsim.npu.tile import Tile, tiles
+from pimsim.npu.tile import ACCUMULATOR_BYTES, Tile, tiles
 from pimsim.npu.vector import row_cycles
 
 GROUPS = 16
@@ -46,6 +47,10 @@ class Memory(Protocol):
 
     def write_own(self, own: Own, tick: int) -> int:
         """The same."""
+
+    @property
+    def forwarded(self) -> int:
+        """Units read so far that have not been on the pins, since a waiting write answered."""
 
     def finish(self, token: int) -> int:
         """Let time pass until a token is done; returns when it was."""
@@ -78,6 +83,7 @@ class Work:
     macs: int = 0
     units_read: int = 0
     units_written: int = 0
+    forwarded: int = 0
     scratchpad_bytes: int = 0
     end: int = 0
     stores: list[int] = field(default_factory=list)
@@ -100,11 +106,12 @@ class Npu:
 
     def run(self, op: NpuOp, begin: int) -> tuple[OpRecord, Work]:
         """Run an operator from a tick on, until its results are in memory."""
-        work = Work(begin)
+        work = Work(begin, forwarded=-self.memory.forwarded)
         kind = "gemm" if op.kind == "gemm" else "attention" if op.kind == "attention" else "vector"
         work.end = getattr(self, kind)(op, work)
         for token in work.stores:
             work.end = max(work.end, self.memory.finish(token))
+        work.forwarded += self.memory.forwarded
         return self._record(op, work), work
 
     def _record(self, op: NpuOp, work: Work) -> OpRecord:
@@ -143,38 +150,39 @@ class Npu:
         for number, tile in enumerate(cut):
             for token in asked[number].activations:
                 activations = max(activations, self.memory.finish(token))
-            for column, token in asked[number].columns:
-                self.memory.finish(token)
-                run.add(asked[number], column, self.memory.ready(token), activations)
-                if tile.last and column is not None:
-                    self._store_columns(op, work, tile, column, column + 1, run.done)
-            if tile.last and asked[number].columns[-1][0] is None:
-                self._store_columns(op, work, tile, 0, ceil_div(tile.n[1] - tile.n[0], self.spec.columns), run.done)
+            self.memory.finish(asked[number].weights)
+            run.add(asked[number], self.memory.ready(asked[number].weights), activations)
+            if tile.last and (self._ends(op, tile) or not self._held(op, tile)):
+                begin = 0 if self._held(op, tile) else tile.n[0]
+                self._store_columns(op, work, tile, begin, run.done)
             if number + 2 < len(cut):
                 asked.append(self._ask(op, work, cut[number + 2], run.streamed))
         work.busy_cycles = run.busy
         work.scratchpad_bytes += run.moved
         return run.done
 
+    @staticmethod
+    def _ends(op: NpuOp, tile: Tile) -> bool:
+        """Whether a tile is the last of its tokens."""
+        return tile.n[1] == op.n
+
+    def _held(self, op: NpuOp, tile: Tile) -> bool:
+        """Whether half the accumulator holds all outputs of a tile's tokens, so that they are stored when no more weights are read."""
+        return (tile.m[1] - tile.m[0]) * op.n * ACCUMULATOR_BYTES <= self.spec.accumulator_bytes // 2
+
     def _ask(self, op: NpuOp, work: Work, tile: Tile, tick: int) -> Asked:
         """Ask for a tile's operands: activations, bias, then the blocks of weights in the order of their use."""
-        spec, tensors = self.spec, self.tensors
+        spec = self.spec
         activations = [self._read(work, what, tick) for what in self._source(op, tile)] if tile.fresh else []
         m, k, n = (end - begin for begin, end in (tile.m, tile.k, tile.n))
-        cut = folds(spec, m, k, n)
-        rows, columns = ceil_div(k, spec.rows), ceil_div(n, spec.columns)
+        rows, columns = np.arange(ceil_div(k, spec.rows)), np.arange(ceil_div(n, spec.columns))
         if spec.dataflow == "input-stationary":
-            pairs = np.stack(np.meshgrid(np.arange(rows), np.arange(columns), indexing="ij"), axis=-1).reshape(-1, 2)
+            pairs = np.stack((np.repeat(rows, len(columns)), np.tile(columns, len(rows))), axis=1)
         else:
-            pairs = np.stack(np.meshgrid(np.arange(columns), np.arange(rows), indexing="ij"), axis=-1).reshape(-1, 2)[:, ::-1]
-        blocks = tensors.blocks(op.weight, op.k, op.n, pairs + (tile.k[0] // spec.rows, tile.n[0] // spec.columns))
-        if not tile.last or spec.dataflow == "input-stationary":
-            return Asked(cut, activations, [(None, self._read(work, blocks, tick))], rows)
-        tokens = []
-        for column in range(columns):
-            part = slice(column * rows, (column + 1) * rows)
-            tokens.append((column, self._read(work, Transfer(blocks.starts[part], blocks.counts[part]), tick)))
-        return Asked(cut, activations, tokens, rows)
+            pairs = np.stack((np.tile(rows, len(columns)), np.repeat(columns, len(rows))), axis=1)
+        pairs += (tile.k[0] // spec.rows, tile.n[0] // spec.columns)
+        weights = self._read(work, self.tensors.blocks(op.weight, op.k, op.n, pairs), tick)
+        return Asked(folds(spec, m, k, n), activations, weights, len(rows))
 
     def _source(self, op: NpuOp, tile: Tile) -> list[Transfer | Own]:
         """A tile's activations and the bias. What attention in memory has left in the channels is read with the first tile."""
@@ -187,17 +195,15 @@ class Npu:
         rest = self.tensors.columns(op.sources[0], elsewhere, op.k) if elsewhere else NOTHING
         return [own, rest + bias] if len(rest) + len(bias) else [own]
 
-    def _store_columns(self, op: NpuOp, work: Work, tile: Tile, first: int, end: int, tick: int) -> None:
-        """Block columns ``first`` to ``end`` of a tile are done."""
-        width = self.spec.columns
+    def _store_columns(self, op: NpuOp, work: Work, tile: Tile, begin: int, tick: int) -> None:
+        """Columns ``begin`` to the end of a tile are done for its tokens."""
         if op.store == "kv":
             if tile.m[1] == op.m:  # with the last of the tokens
-                begin = tile.n[0] + first * width
-                for what in self.kv.stores(op.members, begin, min(tile.n[0] + end * width, tile.n[1])):
+                for what in self.kv.stores(op.members, begin, tile.n[1]):
                     self._store(work, what, tick)
         elif op.store == "rows":
-            base = tile.n[0] // width
-            self._store(work, self.tensors.columns(op.result, op.m, op.n, base + first, base + end, *tile.m), tick)
+            width = self.spec.columns
+            self._store(work, self.tensors.columns(op.result, op.m, op.n, begin // width, ceil_div(tile.n[1], width), *tile.m), tick)
 
     # ------------------------------------------------------------------ vectors
 
@@ -262,11 +268,11 @@ class Npu:
 
 @dataclass
 class Asked:
-    """A tile whose operands are under way: its folds, the tokens of its activations, and a token a column (None: of all columns)."""
+    """A tile whose operands are under way: its folds, tokens of its activations and of its weights, and blocks along K."""
 
     cut: Folds
     activations: list[int]
-    columns: list[tuple[int | None, int]]
+    weights: int
     rows: int
 
 
@@ -281,46 +287,45 @@ class Pipeline:
     def __init__(self, spec: NpuSpec, clock: NpuClock, begin: int):
         self.spec, self.clock = spec, clock
         self._begin = int(clock.cycles(np.int64(begin)))
-        self._parts: list[tuple[np.ndarray, ...]] = []
+        self._folds: tuple[np.ndarray, ...] = (np.zeros(0, np.int64),) * 5
+        self._ganged = False
         self.done = self.streamed = begin
         self.busy = self.moved = 0
 
-    def add(self, asked: Asked, column: int | None, ready: np.ndarray, activations: int) -> None:
-        """The folds of one column of a tile, or of all: ``ready``: when its blocks of weights arrived, in order."""
-        cut, rows = asked.cut, asked.rows
-        flow = self.spec.dataflow
-        mine = np.ones(len(cut), bool)
-        if column is not None:
-            mine = (cut.stationary // rows if flow == "weight-stationary" else cut.streamed) == column
-        count = int(mine.sum())
+    def add(self, asked: Asked, ready: np.ndarray, activations: int) -> None:
+        """The folds of a tile. ``ready``: when its blocks of weights arrived, in the order of their use."""
+        cut, flow, count = asked.cut, self.spec.dataflow, len(asked.cut)
         there = np.full(count, activations, np.int64)
         if flow == "weight-stationary":
             stationary, streamed = ready, there
         elif flow == "output-stationary":
-            blocks = ready.reshape(-1, rows).max(axis=1)
-            stationary = np.zeros(count, np.int64)
-            streamed = np.maximum(there, np.repeat(blocks, count // len(blocks)))
+            blocks = ready.reshape(-1, asked.rows).max(axis=1)
+            stationary, streamed = there, np.maximum(there, np.repeat(blocks, count // len(blocks)))
         else:
             stationary, streamed = there, np.tile(ready, count // len(ready))
-        self._run(cut.load[mine], cut.stream[mine], cut.drain[mine], stationary, streamed, cut.ganged)
+        self._run([self._part(cut, stationary, streamed)])
 
     def add_gemms(self, heads: int, m: int, k: int, n: int, ready: int) -> None:
         """The folds of [m x k] x [k x n] for some heads, all operands there at a tick."""
         cut = folds(self.spec, m, k, n)
-        there = np.full(len(cut) * heads, ready, np.int64)
-        self._run(np.tile(cut.load, heads), np.tile(cut.stream, heads), np.tile(cut.drain, heads), there, there, cut.ganged)
+        there = np.full(len(cut), ready, np.int64)
+        self._run([self._part(cut, there, there)] * heads)
 
-    def _run(self, load: np.ndarray, stream: np.ndarray, drain: np.ndarray, stationary: np.ndarray, streamed: np.ndarray,
-             ganged: bool) -> None:
-        ready = self.clock.cycles(stationary), self.clock.cycles(streamed)
-        self._parts.append((load, stream, drain, *ready))
-        joined = [np.concatenate(column) for column in zip(*self._parts, strict=True)] if len(self._parts) > 1 else self._parts[0]
-        self._parts = [tuple(joined)]
-        ends, done = np.empty_like(joined[0]), np.empty_like(joined[0])
-        _, busy = run_folds(*joined, 1 if ganged else self.spec.arrays, self.spec.weight_double_buffer, self._begin, ends, done)
-        fresh = len(load)
-        self.busy = int(busy) * (self.spec.arrays if ganged else 1)
-        self.moved += int((load * self.spec.columns + stream * (self.spec.rows + 2 * self.spec.columns)).sum()) * self.spec.precision_bytes
+    def _part(self, cut: Folds, stationary: np.ndarray, streamed: np.ndarray) -> tuple[np.ndarray, ...]:
+        self._ganged = cut.ganged
+        return cut.load, cut.stream, cut.drain, self.clock.cycles(stationary), self.clock.cycles(streamed)
+
+    def _run(self, parts: list[tuple[np.ndarray, ...]]) -> None:
+        """Add folds, and find when they are streamed and done."""
+        fresh = sum(len(part[0]) for part in parts)
+        folds_ = self._folds = tuple(np.concatenate(column) for column in zip(self._folds, *parts, strict=True))
+        load, stream = folds_[0][-fresh:], folds_[1][-fresh:]
+        spec = self.spec
+        self.moved += int((load * spec.columns + stream * (spec.rows + 2 * spec.columns)).sum()) * spec.precision_bytes
+        ends, done = np.empty_like(folds_[0]), np.empty_like(folds_[0])
+        arrays = 1 if self._ganged else spec.arrays
+        _, busy = run_folds(*folds_, arrays, spec.weight_double_buffer, self._begin, ends, done)
+        self.busy = int(busy) * (spec.arrays // arrays)
         self.done = int(self.clock.ends(done[-fresh:].max()))
         self.streamed = int(self.clock.ends(ends[-fresh:].max()))
 

@@ -57,7 +57,7 @@ class Tally:
         expected = self._expected(work.pim)
         unit = device.geometry.unit_bytes
         npu_read, npu_written = sum(w.units_read for w in works), sum(w.units_written for w in works)
-        all_ops = [self._bounded(op) for op in ops] + self._attention_ops(work.pim, expected, (written - npu_written) * unit, unit)
+        all_ops = [self._bounded(op, w.forwarded) for op, w in zip(ops, works, strict=True)] + self._attention_ops(work.pim, expected, (written - npu_written) * unit, unit)
         timing = device.plan.compiled.timing
         results = commands.get("READRES", 0)
         vector = sum(w.vector_cycles for w in works) + sum(
@@ -118,14 +118,14 @@ class Tally:
         peak = device.geometry.banks * device.layout.lanes * channels
         return ceil_div(counts.macs, peak) * device.plan.compute_ticks
 
-    def _bounded(self, op: OpRecord) -> OpRecord:
+    def _bounded(self, op: OpRecord, forwarded: int) -> OpRecord:
+        """With its bound: MACs at their peak, or units on the pins; writes are done when the channels' queues have taken them."""
         device = self.device
         compute = device.clock.ticks(ceil_div(op.macs, device.spec.peak_macs_per_cycle))
-        units = (op.bytes_read + op.bytes_written) // device.geometry.unit_bytes
-        memory = ceil_div(units, device.geometry.channels) * device.plan.compiled.timing["BL"]
-        writes = ceil_div(op.bytes_written // device.geometry.unit_bytes, device.geometry.channels)
-        # what is written is done when the channels' queues have taken it
-        return replace(op, bound_ticks=max(compute, memory - min(writes, self._queued()) * device.plan.compiled.timing["BL"]))
+        unit, channels = device.geometry.unit_bytes, device.geometry.channels
+        writes = max(ceil_div(op.bytes_written // unit, channels) - self._queued(), 0)
+        units = ceil_div(op.bytes_read // unit - forwarded, channels) + writes
+        return replace(op, bound_ticks=max(compute, units * device.plan.compiled.timing["BL"]))
 
     def _queued(self) -> int:
         """Requests that a channel takes before it has served any."""

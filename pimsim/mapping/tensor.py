@@ -48,10 +48,18 @@ class Transfer:
         """Whether every channel has the same units."""
         return not ((self.starts % channels).any() or (self.counts % channels).any())
 
+    def share(self, channel: int, channels: int) -> bytes:
+        """Equal for channels that have the same units within them."""
+        first, counts = self._range(channel, channels)
+        return first.tobytes() + counts.tobytes()
+
+    def _range(self, channel: int, channels: int) -> tuple[np.ndarray, np.ndarray]:
+        first = -((channel - self.starts) // channels)
+        return first, -((channel - self.starts - self.counts) // channels) - first
+
     def local(self, channel: int, channels: int) -> tuple[np.ndarray, np.ndarray]:
         """The part of one channel: units within it, in order, and how many of them each segment has."""
-        first = -((channel - self.starts) // channels)
-        counts = -((channel - self.starts - self.counts) // channels) - first
+        first, counts = self._range(channel, channels)
         ends = np.cumsum(counts)
         return np.arange(int(counts.sum())) + np.repeat(first - ends + counts, counts), counts
 
