@@ -1,0 +1,26 @@
+"""NeuPIMs style systems: an NPU and HBM with PIM that serve batches of requests, and the baselines of the paper (arXiv 2403.00579)."""
+
+from __future__ import annotations
+
+from pimsim.config import SystemConfig
+from pimsim.devices.neupims import NeuPimsDevice
+from pimsim.errors import InputError, Problem
+from pimsim.kinds.job import Job
+from pimsim.model.architecture import Architecture
+from pimsim.results.neupims import result
+from pimsim.results.neupims.energy import compiled_part, per_command
+from pimsim.results.result import Result
+from pimsim.sim.serving.run import ServingDevice, simulate
+
+
+def run(job: Job) -> Result:
+    """Serve a workload (see :class:`pimsim.kinds.Kind`)."""
+    if job.trace is not None or job.workload is None:
+        raise InputError(Problem("this system serves requests", "a workload instead of a trace"))
+    per_command(job.config, compiled_part(job.config))
+
+    def make_device(config: SystemConfig, part: Architecture) -> ServingDevice:
+        return NeuPimsDevice(config, part, fold=job.fold)
+
+    served = simulate(job.config, job.workload, make_device, progress=job.progress)
+    return result(served)
