@@ -208,7 +208,8 @@ def to_yaml(name: str, gpu: Gpu, device: DeviceConfig, sources: dict[str, str], 
             report: dict[str, tuple[int, float, float]], date: str) -> str:  # fmt: skip
     """The baseline as YAML that ``pimsim run`` takes; ``sources``: key of ``device`` -> where its number comes from."""
     on = f"calibrated on {gpu.name}, {gpu.software}, {date}"
-    lines = [f"# {gpu.name}, measured by pimsim calibrate gpu on {date} with {gpu.software}.", "# Errors of the fit (number, median, largest):"]
+    lines = [f"# {gpu.name}, measured by pimsim calibrate gpu on {date} with {gpu.software}.",
+             "# Errors of the fit (number, median, largest):"]  # fmt: skip
     lines += [f"#   {what}: {number}, {100 * median:.1f} %, {100 * worst:.1f} %" for what, (number, median, worst) in report.items()]
     lines += [f"name: {name}", f"description: {gpu.name}, calibrated", "", "kind: gpu", "device:"]
     shown = {"memory": f"{device.memory} B", "bandwidth": f"{device.bandwidth} B/s", "matrix": f"{device.matrix / 1e12:.6g} TFLOP/s",

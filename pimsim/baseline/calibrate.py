@@ -54,8 +54,8 @@ def _device(bench: Bench) -> tuple[DeviceConfig, dict[str, str]]:
         assert isinstance(known, BaselineConfig)
         return known.device, dict.fromkeys(("memory", "bandwidth", "matrix", "units", "power"), f"data sheet, as in {shipped}")
     product_s = bench.product(LARGE, LARGE, LARGE)
-    device = DeviceConfig.model_construct(memory=gpu.memory_bytes, bandwidth=round(bench.copy_bytes_per_s()), matrix=2 * LARGE**3 / product_s,
-                                          units=gpu.units, power=gpu.power_limit_w)  # fmt: skip
+    device = DeviceConfig.model_construct(memory=gpu.memory_bytes, bandwidth=round(bench.copy_bytes_per_s()), units=gpu.units,
+                                          matrix=2 * LARGE**3 / product_s, power=gpu.power_limit_w)  # fmt: skip
     return device, {
         "memory": "as its driver says", "bandwidth": "measured: a copy of 1 GB, read and written; its data sheet's peak is higher",
         "matrix": f"measured: a product of {LARGE} x {LARGE} matrices in bf16; its data sheet's peak is higher",
@@ -68,5 +68,6 @@ def _csv(rows: list[Measured], seconds: list[float]) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["measurement", "fitted", "seconds", "fit_seconds", "watts"])
     for row, fit_s in zip(rows, seconds, strict=True):
-        writer.writerow([row.name, "yes" if row.fit else "no", f"{row.seconds:.4e}", f"{fit_s:.4e}", f"{row.watts:.1f}" if row.watts else ""])
+        watts = f"{row.watts:.1f}" if row.watts else ""
+        writer.writerow([row.name, "yes" if row.fit else "no", f"{row.seconds:.4e}", f"{fit_s:.4e}", watts])
     return text.getvalue()

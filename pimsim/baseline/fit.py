@@ -60,29 +60,22 @@ KERNELS = (
 
 
 def value(efficiency: EfficiencyConfig, key: str) -> float:
-    """The number behind a dotted key; times in seconds."""
-    section, _, name = key.rpartition(".")
-    found = getattr(getattr(efficiency, section) if section else efficiency, name)
+    """The number behind a key, ``section.name``; times in seconds."""
+    section, name = key.split(".")
+    found = getattr(getattr(efficiency, section), name)
     return found / units.FS_PER_S if isinstance(found, int) else float(found)
 
 
 def replaced(efficiency: EfficiencyConfig, parameters: Sequence[Parameter], values: Mapping[str, float]) -> EfficiencyConfig:
     """The efficiencies with the parameters' ``values``."""
-    data = {name: dict(part) if isinstance(part, dict) else part for name, part in efficiency}
     sections: dict[str, dict[str, float | int]] = {}
-    changed: dict[str, object] = {}
     for parameter in parameters:
         for key in parameter.keys:
-            section, _, name = key.rpartition(".")
+            section, name = key.split(".")
             number = values[parameter.name]
-            is_time = isinstance(getattr(data[section] if section else efficiency, name), int)
-            stored = round(number * units.FS_PER_S) if is_time else number
-            if section:
-                sections.setdefault(section, {})[name] = stored
-            else:
-                changed[name] = stored
-    changed |= {name: data[name].model_copy(update=new) for name, new in sections.items()}
-    return efficiency.model_copy(update=changed)
+            is_time = isinstance(getattr(getattr(efficiency, section), name), int)
+            sections.setdefault(section, {})[name] = round(number * units.FS_PER_S) if is_time else number
+    return efficiency.model_copy(update={name: getattr(efficiency, name).model_copy(update=new) for name, new in sections.items()})
 
 
 def fit_kernels(samples: Sequence[Sample], device: DeviceConfig, efficiency: EfficiencyConfig, counts: np.ndarray,
@@ -121,7 +114,8 @@ def least_squares(residuals: Callable[[Values], np.ndarray], parameters: Sequenc
         slopes = np.stack([(at(point - step * unit) - now) / -step for unit in np.eye(len(point))], axis=1)
         normal, downhill = slopes.T @ slopes, slopes.T @ now
         while damping < 1e9:
-            tried = np.minimum(point - np.linalg.solve(normal + damping * (np.diag(normal.diagonal()) + 1e-9 * np.eye(len(point))), downhill), most)
+            damped = normal + damping * (np.diag(normal.diagonal()) + 1e-9 * np.eye(len(point)))
+            tried = np.minimum(point - np.linalg.solve(damped, downhill), most)
             new = at(tried)
             if new @ new < now @ now:
                 break

@@ -15,7 +15,7 @@ import numpy as np
 from pimsim import units
 from pimsim.baseline.roofline import bound_s, kernel_counts, kernel_s, rates
 from pimsim.baseline.work import KINDS, Work, work
-from pimsim.config.baseline import BaselineConfig, HostConfig
+from pimsim.config.baseline import BaselineConfig
 from pimsim.model.trace import Trace
 
 

@@ -4,8 +4,9 @@
     memory = bytes / (peak bandwidth x share),  compute = 2 macs / (peak rate x share)
 
 The overhead makes the curves of achievable bandwidth and of achievable FLOP/s over the size of an operator: a kernel of b bytes gets
-b / (b + overhead x bandwidth) of what a large one does, one of f operations f / (f + overhead x rate). Attention on few units has further to go: a sequence's head is one unit's work however short its context, and
-a context of one head is worked off in turn.
+b / (b + overhead x bandwidth) of what a large one does, one of f operations f / (f + overhead x rate). Attention has
+limits of its own: a sequence's head is one unit's work however short its context, and where there are too few heads to fill the units, a
+context is worked off in turn.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from pimsim.errors import InputError, Problem
 LONG_S = 3e-3
 """Seconds that a row of kernels takes at least, so that its launch does not count."""
 MOST_COPIES, MOST_KERNELS = 128, 400
-POWER_S = 1.5
+SETTLED_S, MOST_POWER_S, POWER_READINGS = 1.5, 8.0, 3
 SHARE_OF_MEMORY = 0.4
 
 
@@ -24,11 +24,12 @@ def torch_bench() -> TorchBench:
         InputError: no torch, or no CUDA device that it can use.
     """
     try:
-        import torch
+        import torch  # type: ignore[import-not-found, unused-ignore]
     except ImportError:
         raise InputError(Problem("PyTorch is not installed", "pip install 'pimsim[gpu]', on a machine with an NVIDIA GPU")) from None
     if not torch.cuda.is_available():
-        raise InputError(Problem(f"PyTorch {torch.__version__} finds no CUDA device", "an NVIDIA GPU, its driver, and a PyTorch built for CUDA"))
+        raise InputError(Problem(f"PyTorch {torch.__version__} finds no CUDA device",
+                                 "an NVIDIA GPU, its driver, and a PyTorch built for CUDA"))
     return TorchBench(torch)
 
 
@@ -46,8 +47,8 @@ class TorchBench:
     def gpu(self) -> Gpu:
         """Name, size and software of the device."""
         limit = self._smi("power.limit")
-        return Gpu(self._properties.name, self._properties.total_memory, self._properties.multi_processor_count, limit[-1] if limit else 0.0,
-                   f"PyTorch {self._torch.__version__}")
+        own = self._properties
+        return Gpu(own.name, own.total_memory, own.multi_processor_count, limit[-1] if limit else 0.0, f"PyTorch {self._torch.__version__}")
 
     def copy_bytes_per_s(self) -> float:
         """Rate of a copy of 1 GB (or what fits), bytes read and written."""
@@ -100,7 +101,8 @@ class TorchBench:
 
     def decoder(self, width: int, heads: int, layers: int, batch: int, context: int) -> tuple[float, float]:
         """A step of a decoder's blocks on a filled cache: seconds, and watts of the board."""
-        if 12 * layers * width * width * ELEMENT_BYTES + 2 * layers * batch * context * width * ELEMENT_BYTES > SHARE_OF_MEMORY * self._free():
+        elements = layers * (12 * width * width + 2 * batch * context * width)
+        if elements * ELEMENT_BYTES > SHARE_OF_MEMORY * self._free():
             return float("nan"), 0.0
         step = _decoder(self, width, heads, layers, batch, context)
         graph, seconds = self._graph(lambda i: step(), 1)
@@ -173,26 +175,24 @@ class TorchBench:
         return float(begin.elapsed_time(end)) / 1e3 / times
 
     def _power(self, graph: Any) -> float:
-        """Watts of the board while a graph is replayed; 0 if it does not tell."""
-        query = ["nvidia-smi", "--query-gpu=power.draw", "--format=csv,noheader,nounits", "-lms", "100", "-i", str(self._device)]
+        """Watts of the board while a graph is replayed, once its average has settled; 0 if it does not tell."""
+        begin, read = time.monotonic(), list[float]()
+        while len(read) < POWER_READINGS and time.monotonic() - begin < MOST_POWER_S:
+            self._replay(graph, 20)
+            if time.monotonic() - begin > SETTLED_S:
+                read += self._smi("power.draw", lambda: self._replay(graph, 20)) or [0.0]
+        return sorted(read)[len(read) // 2] if read else 0.0
+
+    def _smi(self, what: str, meanwhile: Callable[[], object] = lambda: time.sleep(0.01)) -> list[float]:
+        """What nvidia-smi says, ``meanwhile`` being done until it does."""
+        query = ["nvidia-smi", f"--query-gpu={what}", "--format=csv,noheader,nounits", "-i", str(self._device)]
         try:
             reader = subprocess.Popen(query, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         except OSError:
-            return 0.0
-        until = time.monotonic() + POWER_S
-        while time.monotonic() < until:
-            self._replay(graph, 20)
-        reader.terminate()
-        read = _numbers(reader.communicate()[0])
-        settled = sorted(read[len(read) // 2 :])
-        return settled[len(settled) // 2] if settled else 0.0
-
-    def _smi(self, what: str) -> list[float]:
-        query = ["nvidia-smi", f"--query-gpu={what}", "--format=csv,noheader,nounits", "-i", str(self._device)]
-        try:
-            return _numbers(subprocess.run(query, capture_output=True, text=True, timeout=30, check=False).stdout)
-        except (OSError, subprocess.TimeoutExpired):
             return []
+        while reader.poll() is None:
+            meanwhile()
+        return _numbers(reader.communicate()[0])
 
 
 def _numbers(text: str) -> list[float]:

@@ -116,7 +116,8 @@ def kernel(op: Operator) -> Kernel:
 def fused(score: Operator, softmax: Operator, attend: Operator) -> Kernel:
     """The one kernel of scores, softmax and weighted sum: scores and probabilities stay on the chip."""
     stored = stored_bytes(score) + stored_bytes(attend)
-    kept = score.bytes_written + softmax.bytes_read + softmax.bytes_written + size_bytes(attend.batch * attend.heads * attend.context, attend.dtype)
+    probabilities = size_bytes(attend.batch * attend.heads * attend.context, attend.dtype)
+    kept = score.bytes_written + softmax.bytes_read + softmax.bytes_written + probabilities
     total = sum(op.bytes_read + op.bytes_written for op in (score, softmax, attend))
     return Kernel("attention", KINDS.index("attention"), stored, total - stored - kept, score.macs + attend.macs,
                   score.batch * score.kv_heads, score.context, 3, kept)  # fmt: skip
@@ -163,8 +164,8 @@ def table(rows: Sequence[Kernel], index: Sequence[int], step: Sequence[int], rep
     names = tuple(dict.fromkeys(row.category for row in rows))
     order = {name: i for i, name in enumerate(names)}
     unique = np.array([(order[row.category], *row[1:]) for row in rows], dtype=np.int64).reshape(-1, len(Kernel._fields))
-    columns = unique[np.array(index, dtype=np.int64)].T
-    return Table(names, *columns, np.array(step, dtype=np.int64), np.array(repeat, dtype=np.int64))
+    columns = dict(zip(Kernel._fields, unique[np.array(index, dtype=np.int64)].T, strict=True))
+    return Table(categories=names, step=np.array(step, dtype=np.int64), repeat=np.array(repeat, dtype=np.int64), **columns)
 
 
 def work(trace: Trace, *, fuse: bool, kv_cache: bool = True) -> Work:

@@ -82,7 +82,7 @@ class KernelConfig(Config):
 
 
 class HostConfig(Config):
-    """What the host costs. In eager mode a step takes its calls or its kernels, whichever are longer; on a CPU both, one after the other."""
+    """What the host costs, in eager mode: a pass takes its calls or its kernels, whichever are longer; on a CPU both, one by one."""
 
     call: Time
     """one call of the framework, in eager mode"""
@@ -181,5 +181,6 @@ def mark_assumed(document: Document, name: str) -> None:
     for path, place in list(document.places.items()):
         if len(path) < 2 or path[0] != "efficiency" or path[1] in ("part", "calibrated_on"):
             continue
-        if known.get(path[1]) != name and not place.source.lower().startswith(("assumed", "unverified")) and not place.file.startswith("--set"):
+        marked = place.file.startswith("--set") or place.source.lower().startswith(("assumed", "unverified"))
+        if known.get(path[1]) != name and not marked:
             document.places[path] = replace(place, source=f"assumed to hold here: {place.source}" if place.source else "assumed")

@@ -57,9 +57,11 @@ def load_any(name_or_path: str | Path, overrides: Sequence[str] = ()) -> SystemC
     layers, found = layer.read_overrides(text for text in overrides if not _is_workload(text))
     document, lost = layer.compose(yaml.read(file), layers)
     kind = document.data.get("kind")
-    model = BASELINES.get(kind, SystemConfig) if isinstance(kind, str) else SystemConfig
+    model: Any = BASELINES.get(kind, SystemConfig) if isinstance(kind, str) else SystemConfig
     mark_assumed(document, str(document.data.get("name", file.stem)))
-    return _validated(model, document, file.stem, found + lost + _dram_problems(document), complete=not lost)
+    found += lost + _dram_problems(document)
+    config: SystemConfig | BaselineSystem = _validated(model, document, file.stem, found, complete=not lost)
+    return config
 
 
 def load_dram(part: str | Path, overrides: Sequence[str] = ()) -> DramConfig:

@@ -25,10 +25,11 @@ def problems(load: Callable[..., Any], *args: Any) -> list[str]:
 
 
 LOADERS = {
-    "system": config.load_system,
+    "system": config.load_any,
     "dram": config.load_dram,
     "asic": config.load_asic,
     "npu": config.load_npu,
+    "efficiency": config.load_efficiency,
     "workload": config.load_workload,
 }
 SHIPPED = [(kind, name) for kind in LOADERS for name in assets.list_assets(kind)]
