@@ -77,9 +77,9 @@ def files(result: Result) -> dict[str, bytes]:
     texts |= {f"{name}.csv": _csv(rows, columns[name]) for name, rows in result.tables.items()}
     texts[TABLES] = json.dumps(columns, indent=2, ensure_ascii=False) + "\n"
     texts["provenance.csv"] = _csv([asdict(source) for source in result.sources], [f.name for f in fields(Source)])
-    texts["config.yaml"] = _yaml(f"The system of this run, as pimsim {facts['pimsim_version']} resolved it.", result.config, result.sources)
+    texts["config.yaml"] = as_yaml(f"The system of this run, as pimsim {facts['pimsim_version']} resolved it.", result.config, result.sources)
     if result.workload is not None:
-        texts["workload.yaml"] = _yaml("The workload of this run.", result.workload)
+        texts["workload.yaml"] = as_yaml("The workload of this run.", result.workload)
     texts["report.txt"] = result.report(verbose=True)
     return {name: text.encode("utf-8") for name, text in texts.items()}
 
@@ -136,7 +136,8 @@ def _read_csv(path: Path) -> Iterable[dict[str, Any]]:
     return [{key: scalar(cell) for key, cell in row.items()} for row in _rows(path)]
 
 
-def _yaml(title: str, data: Mapping[str, Any], sources: Iterable[Source] = ()) -> str:
+def as_yaml(title: str, data: Mapping[str, Any], sources: Iterable[Source] = ()) -> str:
+    """YAML of a configuration below a comment, the sources behind its numbers."""
     comments = {source.path: source.source for source in sources}
     lines = [f"# {title}"]
     _add_lines(lines, data, (), comments)

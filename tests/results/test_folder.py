@@ -119,7 +119,7 @@ def test_nothing_is_left_where_writing_fails(written: tuple[pimsim.Result, Path]
     def full(*args: object) -> None:
         raise OSError(28, "No space left on device", "report.txt")
 
-    monkeypatch.setattr(folder, "_yaml", full)
+    monkeypatch.setattr(folder, "as_yaml", full)
     with pytest.raises(OSError, match="No space"):
         folder.write(written[0], tmp_path / "run")
     assert [path.name for path in tmp_path.iterdir()] == ["run"]

@@ -1,0 +1,141 @@
+"""Runs points: what the cache has is taken from there, the rest goes to workers and then into the cache."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from pimsim.errors import Problem
+from pimsim.sweep.cache import ERROR, SUMMARY, Cache
+from pimsim.sweep.executor import Workers, workers
+from pimsim.sweep.plan import Point
+from pimsim.sweep.runner import run_tasks
+from pimsim.sweep.table import Finished
+from pimsim.sweep.version import code_identity
+from pimsim.sweep.worker import Outcome, Task
+
+Notify = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a sweep is: points done (those from the cache included), of how many, how many of them failed, or came from the cache."""
+
+    done: int
+    total: int
+    failed: int
+    cached: int
+
+
+class Session:
+    """A cache, and workers that begin once there is something to run and stay until the session ends."""
+
+    def __init__(self, cache: Cache, jobs: int | None = None, scheduler: str | None = None,
+                 progress: Callable[[Progress], None] | None = None, notify: Notify | None = None):  # fmt: skip
+        """``jobs``: processes (this machine's cores unless given). ``scheduler``: of dask.distributed, instead of processes."""
+        self.cache = cache
+        self._jobs, self._scheduler = jobs, scheduler
+        self._progress, self._notify = progress, notify
+        self._open = ExitStack()
+        self._workers: Workers | None = None
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._open.__exit__(kind, error, trace)
+
+    def run(self, points: Sequence[Point], kept: Callable[[Finished], None]) -> None:
+        """Run points; ``kept`` is called with each as it is done and stored, those from the cache first.
+
+        Raises:
+            InputError: the cache cannot be written to, or no scheduler answers.
+            OSError: a result could not be stored. KeyboardInterrupt. What was ``kept`` before is safe.
+        """
+        waiting: dict[str, list[Point]] = {}
+        tally = {"done": 0, "failed": 0, "cached": 0}
+
+        def done(finished: Finished) -> None:
+            tally["done"] += 1
+            tally["failed"] += bool(finished.error)
+            tally["cached"] += finished.cached
+            kept(finished)
+            if self._progress is not None:
+                self._progress(Progress(total=len(points), **tally))
+
+        for point in points:
+            found = _refused(point) or self._cached(point)
+            if found is not None:
+                done(found)
+            else:
+                waiting.setdefault(point.key, []).append(point)
+
+        def store(outcome: Outcome) -> None:
+            if outcome.files:
+                self.cache.store(outcome.key, outcome.files)
+            for point in waiting[outcome.key]:
+                done(_finished(point, outcome))
+
+        if waiting:
+            self.cache.prepare()
+            first = [same[0] for same in waiting.values()]
+            run_tasks([Task(p.key, code_identity(), p.config) for p in first], self._begun(first), store)
+
+    def _begun(self, points: Sequence[Point]) -> Workers:
+        if self._workers is None:
+            more = workers(self._jobs, self._scheduler, len(points), lambda: _short(points))
+            self._workers = self._open.enter_context(more)
+        return self._workers
+
+    def _cached(self, point: Point) -> Finished | None:
+        facts = self.cache.facts(point.key)
+        if facts is None:
+            return None
+        if set(facts) == {"error"}:
+            return Finished(point, error=_said(facts["error"]), cached=True)
+        return Finished(point, facts, cached=True)
+
+    def folders(self, finished: Sequence[Finished]) -> dict[str, Path]:
+        """The run folder of every point that has one, by its key."""
+        found = {one.point.key: self.cache.find(one.point.key) for one in finished if one.facts is not None}
+        return {key: path for key, path in found.items() if path is not None}
+
+
+def _refused(point: Point) -> Finished | None:
+    """A point whose configuration was refused cannot run."""
+    return Finished(point, error=_joined(point.problems), cached=True) if point.problems else None
+
+
+def _finished(point: Point, outcome: Outcome) -> Finished:
+    if outcome.error:
+        return Finished(point, error=outcome.error)
+    if ERROR in outcome.files:
+        return Finished(point, error=_said(json.loads(outcome.files[ERROR])))
+    return Finished(point, json.loads(outcome.files[SUMMARY]))
+
+
+def _said(error: Mapping[str, Any]) -> str:
+    text = _joined([Problem(**problem) for problem in error["problems"]])
+    return text if error["type"] == "InputError" else f"{error['type']}: {text}"
+
+
+def _joined(problems: Sequence[Problem]) -> str:
+    """Problems without their files, which differ from machine to machine."""
+    return " | ".join(str(Problem(p.message, p.allowed, key=p.key)) for p in dict.fromkeys(problems))
+
+
+def _short(points: Sequence[Point]) -> list[tuple[Any, Any]]:
+    """A short run of each kind of system among the points: two tokens, or one iteration."""
+    import pickle
+
+    found: dict[str, tuple[Any, Any]] = {}
+    for point in points:
+        config, workload = pickle.loads(point.config)
+        if config.kind not in found:
+            found[config.kind] = config, workload.model_copy(update={"prompt_tokens": 1, "output_tokens": 2, "iterations": 1})
+    return list(found.values())
