@@ -180,7 +180,7 @@ def _approximation(totals: Totals) -> dict[str, Any]:
     passages = [p for i in run.server.iterations for p in i.passages]
     if run.layer_errors is not None:
         made["layers"] = {"errors": list(run.layer_errors), "worst": max(map(abs, run.layer_errors), default=None),
-                          "sample": "the layer that stands for all, against the mean of three others, one after the other"}
+                          "sample": "the time of the layer that stands for all, against the mean of the next two, in the first iteration"}
     if run.iteration_errors is not None:
         made["iterations"] = {"errors": list(run.iteration_errors), "worst": max(map(abs, run.iteration_errors), default=None),
                               "simulated": run.simulated, "of": len(passages),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -88,6 +88,8 @@ class Group:
         exact: the device's clock is the simulation's; otherwise it stands still while nothing is simulated.
         anchors: simulated iterations that others are interpolated between; None: every one is simulated.
         finished: told of every passage. bound: the least ticks that a stage may take. watch: shown every stage.
+        sampled_layers: layers that are simulated by themselves to measure the error of one that stands for all.
+        rest: what happened between iterations. layer_errors: relative errors of the time of a layer that stands for all.
     """
 
     number: int
@@ -99,7 +101,9 @@ class Group:
     finished: Callable[[Run, Passage], None]
     bound: Callable[[StageRecord], int]
     watch: Watcher | None = None
+    sampled_layers: int = 2
     rest: Account = field(default_factory=Account)
+    layer_errors: list[float] = field(default_factory=list)
 
     def process(self, env: simpy.Environment, queue: simpy.Store, hand_on: Callable[[Run], None]) -> Generator[simpy.Event, Any, None]:
         """Process: never ends."""
@@ -136,12 +140,15 @@ class Group:
             yield env.timeout(counted[("ticks",)] * max(item.repeat, int(self.planner.extent == "block")) * self.device.tick_fs)
         if self.anchors is not None:
             self.anchors.keep(items, account)
-        return Passage(run.iteration, self.number, begin, int(env.now), "simulated", account, tuple(records))
+        passage = Passage(run.iteration, self.number, begin, int(env.now), "simulated", account, tuple(records))
+        if self.planner.stand_in and self.planner.extent == "all":
+            self._sample_layers(run, account)
+        return passage
 
-    def _stage(self, item: Item, now_fs: int) -> tuple[StageRecord, Account]:
-        """Run a stage; all-reduces end it if they last beyond its attention in the memory."""
+    def _stage(self, item: Item, now_fs: int | None) -> tuple[StageRecord, Account]:
+        """Run a stage at ``now_fs`` (None: nobody is shown it); all-reduces end it if they last beyond its attention in the memory."""
         record = self.device.stage(item.work)
-        if self.watch is not None:
+        if self.watch is not None and now_fs is not None:
             self.watch(self.number, item.work, record, now_fs - record.begin_ticks * self.device.tick_fs)
         account = of_stage(record)
         bound = self.bound(record)
@@ -159,6 +166,15 @@ class Group:
                 account.add(("stage", record.name, "ticks"), late)
         return record, account
 
-    def sample(self, sub_batches: Sequence[Sequence[Any]], layers: Sequence[int]) -> list[int]:
-        """Ticks of single layers, simulated one after the other: what the error of a layer that stands for others is measured on."""
-        return [sum(self._stage(item, 0)[1][("ticks",)] for item in self.planner.layer_items(sub_batches, layer)) for layer in layers]
+    def _sample_layers(self, run: Run, account: Account) -> None:
+        """Simulate some of the layers that one stands for, to know the error: that of the time of all of them together."""
+        layers = self.planner.part.layers
+        chosen = range(1, min(layers - 1, 1 + self.sampled_layers))
+        stood = [self.planner.layer_items(run.sub_batches, layer) for layer in chosen]
+        if self.layer_errors or not stood or not self.planner.uniform:
+            return
+        counted = [sum(self._stage(item, None)[1][("ticks",)] for item in items) for items in stood]
+        names = {item.work.name for item in stood[0]}
+        mine = sum(account[("stage", name, "ticks")] for name in names) / account[("stage", min(names), "count")]
+        mean = sum(counted) / len(counted)
+        self.layer_errors.append((mine - mean) / mean)

@@ -88,6 +88,11 @@ class Planner:
         graph = [stage for stage in stages(2, 2) if stage.name in ("C", "D")]
         return [self._item(stage, (layer, min(layer + 1, self.part.layers - 1)), batches, 1) for stage in graph]
 
+    @property
+    def uniform(self) -> bool:
+        """Whether all layers are of one kind."""
+        return len({(self.part.window(layer), self.part.sparse(layer)) for layer in range(self.part.layers)}) == 1
+
     def _layers(self, halves: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """Layers to run, and how often the stages behind the first, second ... layer count.
 

@@ -30,9 +30,6 @@ from pimsim.sim.serving.plan import Planner
 from pimsim.sim.serving.request import requests_of
 from pimsim.sim.serving.server import Progress, Server
 
-SAMPLED_LAYERS = 3
-"""Layers that are simulated by themselves to measure the error of one that stands for all."""
-
 
 class ServingDevice(Device, Protocol):
     """A device with room for keys and values."""
@@ -132,7 +129,7 @@ def simulate(config: SystemConfig, workload: WorkloadConfig, make_device: MakeDe
     limit = 1 if workload.part != "all" else workload.iterations
     server = Server(state, groups, requests, limit, progress=progress)
     end_fs = server.run()
-    layer_errors = _layer_errors(server, approximate) if "layers" in approximate and workload.part == "all" else None
+    layer_errors = tuple(e for g in groups for e in g.layer_errors) if "layers" in approximate and workload.part == "all" else None
     errors = tuple(e for a in anchors.values() for e in a.errors) if anchors else None
     simulated = sum(p.how == "simulated" for i in server.iterations for p in i.passages)
     host = Host(time.perf_counter() - wall, time.process_time() - cpu, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
@@ -243,22 +240,6 @@ def _never(batch: Sequence[Any]) -> bool:
 
 def _ignore(run: Run, passage: Passage) -> None:
     """Replaced by the server that a group joins."""
-
-
-def _layer_errors(server: Server, approximate: frozenset[str]) -> tuple[float, ...]:
-    """How far the layer that stood for the others was from the mean of some of them, for the last simulated iteration."""
-    errors = []
-    for group in server.groups:
-        layers = group.planner.part.layers
-        done = [(i.run, p) for i in server.iterations for p in i.passages if p.group == group.number and p.stages]
-        if layers < 3 or not done:
-            continue
-        run, _ = done[-1]
-        chosen = range(1, min(layers, 1 + SAMPLED_LAYERS))
-        first, *others = group.sample(run.sub_batches, [0, *chosen])
-        mean = sum(others) / len(others)
-        errors.append((first - mean) / mean)
-    return tuple(errors)
 
 
 __all__ = ["Serving", "attention_unit", "pin_bandwidth", "simulate", "units"]
