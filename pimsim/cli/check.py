@@ -30,7 +30,8 @@ def command(part: str, commands: str, overrides: tuple[str, ...], show_all: bool
     from pimsim.sim.memory import compile_memory
 
     config = load_dram(part, overrides)
-    compiled = compile_memory(config.memory, config.controller, config.pim)
+    with config.located():
+        compiled = compile_memory(config.memory, config.controller, config.pim)
     log = commandlog.read(commands, compiled.command_names)
     verdict = check(compiled, log, channels=config.memory.channels, limit=LIMIT if show_all else 1)
     if as_json:

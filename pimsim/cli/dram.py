@@ -40,7 +40,8 @@ def command(part: str, requests: str, overrides: tuple[str, ...], commands: str 
     sinks: list[Any] = []
     done = None
     with ExitStack() as files:
-        compiled = compile_memory(config.memory, config.controller, config.pim)
+        with config.located():
+            compiled = compile_memory(config.memory, config.controller, config.pim)
         if commands:
             log = files.enter_context(commandlog.writer(commands, compiled.command_names))
             scopes, names, org = compiled.table.scope, compiled.command_names, compiled.organization
@@ -80,7 +81,7 @@ def _lines(s: dict[str, Any]) -> list[str]:
                           if name != "total" and joules)
         lines.append(f"  energy        {units.human(s['energy_j']['total'], 'J')}: {parts}")
     else:
-        lines.append("  energy        none: the part has no currents")
+        lines.append(f"  energy        not known: {s['energy_note']}")
     if s["read_latency_histogram"]:
         lines += ["", "Read latency (cycles)", *_bars(s["read_latency_histogram"])]
     if "blame" in s:

@@ -17,7 +17,7 @@ BF16_BYTES = 2
 
 
 def pim_command_set(memory: MemoryConfig) -> CommandSet:
-    """The memory's PIM command set.
+    """The memory's PIM command set; with one row buffer a bank the ``-single`` variant of one that is made for two.
 
     Raises:
         InputError: it has none.
@@ -25,7 +25,10 @@ def pim_command_set(memory: MemoryConfig) -> CommandSet:
     if memory.command_set is None:
         raise InputError(Problem("this memory has no PIM commands", "name one, for example pim-gpt",
                                  key="memory.command_set"))
-    return command_set(memory.command_set)
+    found = command_set(memory.command_set)
+    if memory.row_buffers == 1 and any(c.row_buffer for c in found.commands):
+        return command_set(f"{found.name}-single")
+    return found
 
 
 def compile_memory(memory: MemoryConfig, controller: ControllerConfig, pim: PimConfig | None = None) -> Compiled:
@@ -39,7 +42,7 @@ def compile_memory(memory: MemoryConfig, controller: ControllerConfig, pim: PimC
         spec = always_clocked(spec)
     timing = dict(memory.timing_cycles)
     if memory.command_set is not None:
-        commands = command_set(memory.command_set)
+        commands = pim_command_set(memory)
         spec = _sized(commands.on(spec), memory)
         if pim is not None:
             spec = _with_activation(spec, commands, pim)

@@ -175,7 +175,8 @@ def replay(config: DramConfig, program: str | Path, *, fold: bool = True, fast_f
     compiled = compile_memory(config.memory, config.controller, config.pim)
     if not is_aim_trace(program):
         if any(c.row_buffer for c in compiled.standard.commands):
-            raise InputError(Problem("a program's commands share one row buffer a bank", "1", key="memory.row_buffers"))
+            raise InputError(Problem("a program runs on banks with one row buffer; what two do, pimsim micro measures", "1",
+                                     key="memory.row_buffers"))
         listing = read_listing(program, compiled, config.memory.channels)
         return run_listing(config, compiled, listing, fold=fold, fast_forward=fast_forward, log=log)
     if not commands.mode_switch:

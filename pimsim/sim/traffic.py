@@ -25,6 +25,7 @@ from pimsim.kernels import request_layout as at
 from pimsim.sim.memory import compile_memory
 
 Sink = Callable[[np.ndarray], None]
+NO_CURRENTS = "the part has no currents (memory.currents)"
 NOT_OF_POLICY = frozenset({"policy", "address_mapping"})
 
 
@@ -60,6 +61,7 @@ class Traffic:
         end_s = end * self.plan.compiled.tick_fs / units.FS_PER_S
         moved = (requests - sum(c.forwarded for c in self.channels)) * memory.column_bytes
         issued = sum(counts.values())
+        energy = self.energy(end)
         return {
             "part": memory.part,
             "policy": self.config.controller.policy,
@@ -76,7 +78,8 @@ class Traffic:
             "forwarded_reads": sum(c.forwarded for c in self.channels),
             "bandwidth_bytes_per_s": moved / end_s if end_s else 0.0,
             "bandwidth_utilisation": moved / end_s / memory.external_bytes_per_s if end_s else 0.0,
-            "energy_j": self.energy(end),
+            "energy_j": energy,
+            "energy_note": NO_CURRENTS if energy is None else None,
             "host": {
                 "wall_s": self.wall_s,
                 "cpu_s": self.cpu_s,
@@ -87,12 +90,12 @@ class Traffic:
             },
         }
 
-    def energy(self, end_tick: int) -> dict[str, float]:
-        """Joules by component and in all; nothing if the part has no currents."""
+    def energy(self, end_tick: int) -> dict[str, float] | None:
+        """Joules by component and in all; None if the part has no currents."""
         memory, compiled = self.config.memory, self.plan.compiled
         currents = memory.chosen_currents
         if currents is None:
-            return {}
+            return None
         formula = self.config.energy.formula if self.config.energy else "dramsim3"
         each = command_energy(currents, compiled.timing, memory.tCK / units.FS_PER_S, devices=memory.devices,
                               banks=memory.banks, formula=formula)

@@ -62,3 +62,21 @@ def test_gzip_that_ends_early_is_refused(tmp_path: Path) -> None:
     file.write_bytes(gzip.compress(GOOD.encode())[:-20])
     with pytest.raises(InputError, match=r"cut\.csv\.gz"):
         CliRunner().invoke(command, [PART, str(file)], catch_exceptions=False)
+
+
+@pytest.mark.parametrize("part", ["hbm3-16gb-6400", "lpddr5-8gb-x16-6400", "ddr5-16gb-x16-6400"])
+def test_a_part_without_currents_says_that_its_energy_is_not_known(part: str, requests: Path) -> None:
+    summary = json.loads(CliRunner().invoke(command, [part, str(requests), "--json"], catch_exceptions=False).stdout)
+    assert (summary["energy_j"], summary["energy_note"]) == (None, "the part has no currents (memory.currents)")
+    shown = CliRunner().invoke(command, [part, str(requests)], catch_exceptions=False).stdout
+    assert "not known: the part has no currents" in shown
+
+
+def test_a_part_with_currents_has_no_note(requests: Path) -> None:
+    summary = json.loads(CliRunner().invoke(command, [PART, str(requests), "--json"], catch_exceptions=False).stdout)
+    assert summary["energy_note"] is None
+
+
+def test_a_policy_that_the_part_cannot_have_is_located_at_the_override(requests: Path) -> None:
+    with pytest.raises(InputError, match=r"--set controller\.policy: dramsim3 has no rules for HBM3"):
+        CliRunner().invoke(command, ["hbm3-16gb-6400", str(requests), "--set", "controller.policy=dramsim3-fr32"], catch_exceptions=False)

@@ -173,3 +173,23 @@ def test_a_log_that_cannot_be_written_fails_the_run(tmp_path: Path, capsys: pyte
     code, out, err = run(capsys, "gddr6-aim", trace("all_isr"), "--commands", str(tmp_path / "none" / "log.csv"))
     assert (code, out) == (1, "")
     assert "No such file or directory" in err
+
+
+TWO_BUFFERS = "GWRITE bank=0 row=5\n" + "".join(f"G_ACT bank={4 * g} row=9\n" for g in range(8)) + "COMP row=9 count=8\nREADRES\n"
+
+
+def test_a_program_on_two_row_buffers_is_refused_with_what_to_do(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "p.prog").write_text(TWO_BUFFERS)
+    code, _, err = run(capsys, "hbm2-neupims", str(tmp_path / "p.prog"))
+    assert code == 2
+    assert "memory.row_buffers: a program runs on banks with one row buffer; what two do, pimsim micro measures; 1" in err
+
+
+def test_a_program_on_one_of_two_row_buffers_is_legal(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "p.prog").write_text(TWO_BUFFERS)
+    one, log = ("--set", "memory.row_buffers=1"), str(tmp_path / "log.csv")
+    found = facts(capsys, "hbm2-neupims", str(tmp_path / "p.prog"), *one, "--commands", log)
+    assert {name: found["counts"][name] // 32 for name in ("G_ACT", "COMP", "READRES")} == {"G_ACT": 8, "COMP": 8, "READRES": 1}
+    with pytest.raises(SystemExit) as exit_:
+        cli.main(["check", "hbm2-neupims", log, *one])
+    assert exit_.value.code == 0
