@@ -108,6 +108,14 @@ def amount(text: str) -> tuple[str, Fraction]:
     return "cycles", number
 
 
+def whole(unit: str) -> Fraction | None:
+    """The least step of a quantity in this unit, in the unit: of sizes a byte, of clocks one. None if it comes in any fraction."""
+    if unit in _CYCLE_UNITS:
+        return Fraction(1)
+    dimension = next((one for one in _DIMENSIONS if unit in one.units), None)
+    return 1 / dimension.units[unit] if dimension is not None and dimension.whole else None
+
+
 def parse(value: object, dimension: Dimension) -> int | float:
     """Read ``value`` ("12 ns", or a bare number where ``dimension.bare``) as a number in the dimension's base unit.
 

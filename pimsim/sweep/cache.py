@@ -78,20 +78,20 @@ class Cache:
 
     def facts(self, key: str) -> dict[str, Any] | None:
         """The summary of a finished point; ``{"error": ...}`` of one that cannot be run; None if it is not there or is damaged."""
-        for name in (SUMMARY, ERROR):
-            try:
-                loaded = json.loads((self._own / key / name).read_text(encoding="utf-8"))
-            except (OSError, ValueError):
-                continue
-            if isinstance(loaded, dict):
-                return loaded if name == SUMMARY else {"error": loaded}
-        return None
+        facts = _read(self._own / key / SUMMARY)
+        if facts is not None:
+            return facts
+        error = _read(self._own / key / ERROR)
+        return None if error is None else {"error": error}
 
     def wall_times(self, most: int = 50) -> list[float]:
-        """Seconds that some of the finished points took."""
-        names = sorted(path.name for path in self._own.iterdir())[:most] if self._own.is_dir() else []
-        known = (self.facts(name) for name in names)
-        return [float(facts["host"]["wall_s"]) for facts in known if facts and "host" in facts]
+        """Seconds that some finished points took, of this version of pimsim or, if it has none, of others."""
+        for folder in (self._own, *(self._runs / name for name in self.others())):
+            entries = sorted(path for path in folder.iterdir())[:most] if folder.is_dir() else []
+            known = [facts for path in entries if (facts := _read(path / SUMMARY)) is not None and "host" in facts]
+            if known:
+                return [float(facts["host"]["wall_s"]) for facts in known]
+        return []
 
     def prepare(self) -> None:
         """Make sure that points can be stored.
@@ -136,6 +136,14 @@ class Cache:
                     raise
         finally:
             shutil.rmtree(partial, ignore_errors=True)
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    try:
+        loaded = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return loaded if isinstance(loaded, dict) else None
 
 
 def _remove_stale(path: Path) -> None:

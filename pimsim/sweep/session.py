@@ -43,6 +43,11 @@ class Session:
         self._progress, self._notify = progress, notify
         self._open = ExitStack()
         self._workers: Workers | None = None
+        self._done = self._failed = self._from_cache = self._total = 0
+
+    def expect(self, total: int) -> None:
+        """Say that so many points will be run in all, some of them later: how far the session is counts from there."""
+        self._total = total
 
     def __enter__(self) -> Session:
         return self
@@ -58,15 +63,15 @@ class Session:
             OSError: a result could not be stored. KeyboardInterrupt. What was ``kept`` before is safe.
         """
         waiting: dict[str, list[Point]] = {}
-        tally = {"done": 0, "failed": 0, "cached": 0}
+        self._total = max(self._total, self._done + len(points))
 
         def done(finished: Finished) -> None:
-            tally["done"] += 1
-            tally["failed"] += bool(finished.error)
-            tally["cached"] += finished.cached
+            self._done += 1
+            self._failed += bool(finished.error)
+            self._from_cache += finished.cached
             kept(finished)
             if self._progress is not None:
-                self._progress(Progress(total=len(points), **tally))
+                self._progress(Progress(self._done, self._total, self._failed, self._from_cache))
 
         for point in points:
             found = _refused(point) or self._cached(point)

@@ -12,6 +12,8 @@ import os
 import pickle
 from importlib import import_module
 
+from pimsim.sweep.version import code_identity
+
 VARIABLE = "PIMSIM_SWEEP_WARM"
 
 
@@ -20,6 +22,7 @@ def run_all() -> None:
     from pimsim.kinds import kind
     from pimsim.kinds.job import Job
 
+    code_identity()  # of the code that is loaded now, whatever is edited later
     for name in ("pimsim.results.folder", "pimsim.results.report"):
         import_module(name)
     for config, workload in pickle.loads(base64.b64decode(os.environ.get(VARIABLE, "") or base64.b64encode(pickle.dumps([])))):
