@@ -47,8 +47,9 @@ from pimsim.kernels.table import (
 
 # Task fields.
 KIND, CLASS, ROW_BASE, ROW_STEP, COLUMN_BASE, DURATION, FIRST, TAIL = range(8)
-"""DURATION: ticks of the ASIC; of a task of the memory the least that it takes. FIRST: ticks from a task's begin to its first
-output. TAIL: ticks it still needs once its last streamed input is there."""
+"""DURATION: ticks of the ASIC; of a task of the memory those that its operands and results take at the ASIC's pins, which serve one
+task after the other. FIRST: ticks from a task's begin to its first output. TAIL: ticks it still needs once its last streamed input
+is there."""
 TASK_FIELDS = 8
 PIM, ASIC = 0, 1
 
@@ -280,6 +281,7 @@ def run_segment(t, states, slots, programs, program_begin, tasks, task_programs,
     asic_seen = np.int64(0)
     asic_free = clock
     pim_begin = clock
+    pins_free = clock
     remembering = memo.keys.shape[0] > 0 and log.shape[0] == 0
     before = clock
     for r in range(repeats):
@@ -320,7 +322,10 @@ def run_segment(t, states, slots, programs, program_begin, tasks, task_programs,
                     _merge(t, states, held, memo, slots, members, done, by_channel, by_class, kind, begin)
                 if _choose(slots, task_programs[k], slot_program):
                     _part(t, states, held, slots, members, done, by_channel, by_class, kind, task_programs[k], slot_program)
-                end = begin + tasks[k, DURATION]
+                end = begin
+                if tasks[k, DURATION] > 0:
+                    pins_free = max(begin, pins_free) + tasks[k, DURATION]
+                    end = pins_free
                 for s in range(channels):
                     if members[s]:
                         p = slot_program[s]

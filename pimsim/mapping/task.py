@@ -18,7 +18,7 @@ class Task:
         category: what it is reported as (qkv, score, softmax, k_append ...).
         programs: one program number a channel, -1 for none; empty for a task of the ASIC.
         row, row_step, column: where its programs begin, and how far apart the layers lie.
-        duration: ticks of the ASIC; for a task of the memory the least it takes because the ASIC takes in or gives out no faster.
+        duration: ticks of the ASIC; for a task of the memory those for which its operands and results hold the ASIC's pins.
         first, tail: ticks to its first output, and from its last streamed input to its end.
         after, streams: tasks whose end, or whose first output, it waits for.
     """

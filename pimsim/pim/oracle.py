@@ -314,7 +314,7 @@ class OracleTask:
     """A task of a segment: a program for each channel (None for no work), or so many ticks of the ASIC.
 
     Attributes:
-        duration: of the ASIC; of programs the least that they take.
+        duration: of the ASIC; of programs what they take at the ASIC's pins, which serve one task after the other.
         after: tasks of the same repetition that must have ended; -1: everything of the repetition before.
         streams: tasks whose first data it starts with, and whose end it outlasts by ``tail``.
         first: ticks from its begin to its first output.
@@ -349,7 +349,7 @@ class OraclePackage:
     def run(self, tasks: Sequence[OracleTask], repeats: int) -> None:
         """Run ``repeats`` times through the tasks, from the end of the last segment on."""
         self.begin, self.end = [], []
-        clock = channels_free = asic_free = before = self.now
+        clock = channels_free = asic_free = pins_free = before = self.now
         busy: list[range] = []  # of the ASIC
         for repetition in range(repeats):
             begins: list[int] = []
@@ -360,6 +360,9 @@ class OraclePackage:
                 streamed = max([ends[d] + task.tail for d in task.streams], default=clock)
                 if task.programs:
                     begin = channels_free = max(begin, channels_free)
+                    if task.duration:
+                        pins_free = max(begin, pins_free) + task.duration
+                        streamed = max(streamed, pins_free)
                     end = max(streamed, self._run_task(task, begin, repetition, repetition * len(tasks) + number, busy))
                 else:
                     begin = max(begin, asic_free)
@@ -379,7 +382,7 @@ class OraclePackage:
 
     def _run_task(self, task: OracleTask, begin: int, repetition: int, number: int, busy: Sequence[range]) -> int:
         """Run a task's programs; returns when the last data of any channel is there."""
-        end = begin + task.duration
+        end = begin
         for channel, program in zip(self.channels, task.programs, strict=True):
             channel.task = number
             channel.charge(begin, busy)

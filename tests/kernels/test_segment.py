@@ -205,6 +205,18 @@ def test_a_task_takes_at_least_its_duration() -> None:
     assert both(part, 1, [OracleTask((macs(part),), duration=500)]).end.tolist() == [[500]]
 
 
+def test_the_pins_of_the_asic_serve_one_task_after_the_other() -> None:
+    part = part_of()
+    kernel = both(part, 1, [OracleTask((macs(part),), duration=500), OracleTask((macs(part, 2),), duration=300)])
+    assert (kernel.begin.tolist(), kernel.end.tolist()) == ([[0, 0]], [[500, 800]])
+
+
+def test_a_task_that_holds_no_pins_waits_for_none() -> None:
+    part = part_of()
+    kernel = both(part, 1, [OracleTask((macs(part),), duration=500), OracleTask((macs(part, 2),))])
+    assert kernel.end[0, 1] < 500
+
+
 def test_tasks_without_dependencies_overlap() -> None:
     part = part_of()
     kernel = both(part, 1, [OracleTask((macs(part),)), OracleTask(duration=70)])
