@@ -1,4 +1,5 @@
-"""The Python interface: ``pimsim.run(...)`` simulates, ``pimsim.load(...)`` reads a run folder back. The command line uses the same.
+"""The Python interface: ``pimsim.run(...)`` simulates, ``pimsim.load(...)`` reads a run's or sweep's folder back, and
+``pimsim.sweep(...)`` (:mod:`pimsim.sweep.run`) runs a design space. The command line uses the same.
 
     import pimsim
     result = pimsim.run("pim-gpt", "gpt2-small", **{"memory.channels": 4, "workload.output_tokens": 64})
@@ -11,10 +12,10 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pimsim import config as configuration
-from pimsim.config import SystemConfig, WorkloadConfig
+from pimsim.config import WorkloadConfig
 from pimsim.config.base import Described
 from pimsim.errors import InputError, Problem, problems_of
 from pimsim.kinds import kind
@@ -22,8 +23,10 @@ from pimsim.kinds.job import Job, Notify, Progress, Views
 from pimsim.model.trace import Trace
 from pimsim.model.tracefile import read_trace
 from pimsim.results import folder
-from pimsim.results.folder import load
 from pimsim.results.result import Result
+
+if TYPE_CHECKING:
+    from pimsim.sweep.frame import SweepFrame
 
 __all__ = ["Result", "load", "run"]
 
@@ -83,6 +86,21 @@ def run(
     return result
 
 
+def load(path: StrPath) -> Result | SweepFrame:
+    """Read a folder back: of a run its :class:`Result`, of a sweep its table, a pandas DataFrame (with ``.pareto()`` and ``.run(point)``).
+
+    Raises:
+        InputError: it is neither, is of another version, or a file is missing or damaged.
+    """
+    from pimsim.sweep.table import is_sweep
+
+    if is_sweep(Path(path)):
+        from pimsim.sweep.frame import load as load_sweep
+
+        return load_sweep(path)
+    return folder.load(path)
+
+
 def _path(path: StrPath | None) -> Path | None:
     return None if path is None else Path(path)
 
@@ -97,23 +115,23 @@ def _as_overrides(settings: Mapping[str, Any], above: str = "") -> Iterable[str]
 
 
 def _read(system: StrPath, workload: StrPath | None, trace: StrPath | None,
-          overrides: Sequence[str]) -> tuple[SystemConfig, WorkloadConfig | None, Trace | None]:  # fmt: skip
+          overrides: Sequence[str]) -> tuple[Any, WorkloadConfig | None, Trace | None]:  # fmt: skip
     """System, and workload or trace. Raises InputError with the problems of all of them."""
     if trace is None:
-        config, used = configuration.load(system, workload or DEFAULT_WORKLOAD, overrides)
+        config, used = configuration.load_any_and_workload(system, workload or DEFAULT_WORKLOAD, overrides)
         return config, used, None
     if workload is not None:
         raise InputError(Problem(f"both a workload ('{workload}') and a trace", "one of them", file=str(trace)))
     loaded: list[Any] = []
     found = problems_of(lambda: configuration.refuse_foreign(overrides, workload=False))
-    found += problems_of(lambda: loaded.append(configuration.load_system(system, overrides))) if not found else []
+    found += problems_of(lambda: loaded.append(configuration.load_any(system, overrides))) if not found else []
     found += problems_of(lambda: loaded.append(read_trace(Path(trace))))
     if found:
         raise InputError(found)
     return loaded[0], None, loaded[1]
 
 
-def _placed(action: Callable[[], T], config: SystemConfig, workload: WorkloadConfig | None, trace: StrPath | None) -> T:
+def _placed(action: Callable[[], T], config: Any, workload: WorkloadConfig | None, trace: StrPath | None) -> T:
     """``action()``, its problems given the file and line of the value that they are about."""
     try:
         return action()
@@ -121,7 +139,7 @@ def _placed(action: Callable[[], T], config: SystemConfig, workload: WorkloadCon
         raise InputError(_place(problem, config, workload, trace) for problem in error.problems) from None
 
 
-def _place(problem: Problem, config: SystemConfig, workload: WorkloadConfig | None, trace: StrPath | None) -> Problem:
+def _place(problem: Problem, config: Any, workload: WorkloadConfig | None, trace: StrPath | None) -> Problem:
     if problem.file:
         return problem
     own = problem.key.removeprefix("workload.")

@@ -16,6 +16,8 @@ from pimsim import units
 from pimsim.baseline.roofline import bound_s, kernel_counts, kernel_s, rates
 from pimsim.baseline.work import KINDS, Work, work
 from pimsim.config.baseline import BaselineConfig
+from pimsim.errors import InputError, Problem
+from pimsim.model.dtype import size_bytes
 from pimsim.model.trace import Trace
 
 
@@ -24,18 +26,19 @@ class Run:
     """Times of a finished run; arrays are over the rows of ``work.table`` (all repeats of a row) or over passes.
 
     Attributes:
-        kernel_s: what counts for a row: its kernels, or its calls where the host is slower. limits: index of what its kernels mostly are.
-        host_s: of a pass, what belongs to no operator. device_s, pass_s: of a pass, its kernels and all of it.
+        kernel_s: of a row, its kernels. spent_s: what counts for it: its kernels, its calls where the host is slower, both on a CPU.
+        limits: index of what its kernels mostly are. host_bound: of a pass, whether the host is slower. host_s: what belongs to no
+            operator. pass_s: all of it. bound_s: of a row, below what its kernels cannot be.
     """
 
     config: BaselineConfig
     trace: Trace | None
     work: Work
     kernel_s: np.ndarray
+    spent_s: np.ndarray
     limits: np.ndarray
     host_bound: np.ndarray
     host_s: np.ndarray
-    device_s: np.ndarray
     pass_s: np.ndarray
     bound_s: np.ndarray
 
@@ -46,9 +49,30 @@ class Run:
 
 
 def run(config: BaselineConfig, trace: Trace) -> Run:
-    """Run ``trace``; the dtypes are the trace's."""
+    """Run ``trace``; the dtypes are the trace's.
+
+    Raises:
+        InputError: weights and KV cache do not fit into the device's memory.
+    """
     execution = config.execution
-    return timed(config, trace, work(trace, fuse=execution.attention == "fused", kv_cache=execution.kv_cache))
+    done = work(trace, fuse=execution.attention == "fused", kv_cache=execution.kv_cache)
+    needed = stored(trace, done)
+    if needed > config.device.memory:
+        room = units.human_size(config.device.memory)
+        raise InputError(Problem(f"weights and KV cache need {units.human_size(needed)}, the device has {room}",
+                                 "a smaller model, batch or length", key="device.memory"))  # fmt: skip
+    return timed(config, trace, done)
+
+
+def stored(trace: Trace, done: Work) -> int:
+    """Bytes of weights and KV cache at their largest: what a pass reads, and experts that it does not."""
+    table = done.table
+    most = int(np.bincount(table.step, table.stored_bytes * table.repeat, len(done.passes)).max())
+    if trace.architecture is None or not trace.architecture.experts:
+        return most
+    weights = trace.architecture.parameters()["blocks"]
+    dtype = next(op.stored_dtype for op in trace.steps[-1].blocks[-1].operators if op.kind == "matvec")
+    return max(most, size_bytes(weights, dtype))
 
 
 def timed(config: BaselineConfig, trace: Trace | None, done: Work) -> Run:
@@ -56,19 +80,19 @@ def timed(config: BaselineConfig, trace: Trace | None, done: Work) -> Run:
     table, host = done.table, config.efficiency.host
     passes = len(done.passes)
     each, limits = kernel_s(rates(config.device, config.efficiency), table, kernel_counts(config))
-    rows, device_s = each * table.repeat, np.bincount(table.step, each * table.repeat, passes)
+    kernels = spent = each * table.repeat
     host_s, host_bound = np.zeros(passes), np.zeros(passes, bool)
     if config.execution.mode == "eager":
         calls = np.array([host.calls.get(name, 1) for name in KINDS])
         called = calls[table.kind] * table.repeat * (host.call / units.FS_PER_S)
         host_s[0] = host.request / units.FS_PER_S
         if config.kind == "cpu":
-            rows = rows + called
+            spent = kernels + called
         else:
-            host_bound = np.bincount(table.step, called, passes) > device_s
-            rows = np.where(host_bound[table.step], called, rows)
-    pass_s = np.bincount(table.step, rows, passes) + host_s
-    return Run(config, trace, done, rows, limits, host_bound, host_s, device_s, pass_s, bound_s(config.device, table) * table.repeat)
+            host_bound = np.bincount(table.step, called, passes) > np.bincount(table.step, kernels, passes)
+            spent = np.where(host_bound[table.step], called, kernels)
+    pass_s = np.bincount(table.step, spent, passes) + host_s
+    return Run(config, trace, done, kernels, spent, limits, host_bound, host_s, pass_s, bound_s(config.device, table) * table.repeat)
 
 
 def energy_j(run: Run) -> Mapping[str, float]:

@@ -45,7 +45,7 @@ class Table:
     """Kernels, a row each.
 
     Attributes:
-        kind: index into :data:`KINDS`. stored_bytes: weights, K and V read. moved_bytes: activations read and written.
+        kind: index into :data:`KINDS`. stored_bytes: weights, K and V, read or appended. moved_bytes: activations read and written.
         macs: multiply-accumulates. tasks: sequences x heads dealt out to the units. chain: elements worked off one after the other.
         operators: of the trace. kept_bytes: of the trace's bytes, those that are
             not moved: scores that stay on the chip, weights that several tokens of a prompt share.
@@ -95,7 +95,9 @@ def category(op: Operator) -> str:
 
 
 def stored_bytes(op: Operator) -> int:
-    """Bytes of weights, K or V that an operator reads; the rest of its traffic is activations."""
+    """Bytes of weights, K or V that an operator reads, or writes if it appends; the rest of its traffic is activations."""
+    if op.kind == "kv_append":
+        return op.bytes_written
     inputs = {
         "matvec": op.batch * op.cols,
         "head_matvec": op.batch * op.heads * op.cols,
@@ -223,10 +225,11 @@ def _merged(steps: Sequence[Step], fuse: bool) -> Iterable[tuple[Kernel, int]]:
 
 
 def _sum(a: Kernel, b: Kernel) -> Kernel:
-    """Two tokens' work in one kernel."""
-    return Kernel(a.category, a.kind, max(a.stored_bytes, b.stored_bytes), a.moved_bytes + b.moved_bytes, a.macs + b.macs,
-                  max(a.tasks, b.tasks), max(a.chain, b.chain), a.operators + b.operators, a.kept_bytes + b.kept_bytes
-                  + min(a.stored_bytes, b.stored_bytes))  # fmt: skip
+    """Two tokens' work in one kernel. What is appended adds up, what is read is read once."""
+    shared = 0 if KINDS[a.kind] == "append" else min(a.stored_bytes, b.stored_bytes)
+    return Kernel(a.category, a.kind, a.stored_bytes + b.stored_bytes - shared, a.moved_bytes + b.moved_bytes, a.macs + b.macs,
+                  max(a.tasks, b.tasks), max(a.chain, b.chain), a.operators + b.operators,
+                  a.kept_bytes + b.kept_bytes + shared)  # fmt: skip
 
 
 def _times(one: Kernel, tokens: int) -> Kernel:

@@ -15,13 +15,15 @@ from pimsim.errors import InputError, Problem, nearest
 from pimsim.model.importer import load_architecture
 
 _LOADERS = {
-    "system": "load_system",
+    "system": "load_any",
     "dram": "load_dram",
     "asic": "load_asic",
     "npu": "load_npu",
+    "efficiency": "load_efficiency",
     "workload": "load_workload",
 }
-_MARKS = {"axes": "sweep", "kind": "system", "model": "workload", "memory": "dram", "asic": "asic", "npu": "npu"}
+_MARKS = {"axes": "sweep", "kind": "system", "model": "workload", "memory": "dram", "asic": "asic", "npu": "npu",
+          "efficiency": "efficiency"}  # fmt: skip
 """Top-level key -> the kind of YAML file that has it; the first one found decides."""
 
 
@@ -48,7 +50,7 @@ def command(name: str, kind: str | None, overrides: tuple[str, ...], as_json: bo
 
 
 def _kind_of(name: str) -> str:
-    for kind in ("system", "dram", "asic", "npu", "workload", "model", "sweep"):
+    for kind in ("system", "dram", "asic", "npu", "efficiency", "workload", "model", "sweep"):
         if name in assets.list_assets(kind):
             return kind
     if name.endswith(".json"):
@@ -72,8 +74,8 @@ def _configuration(kind: str, name: str, overrides: tuple[str, ...]) -> dict[str
         "config": config.resolved(loaded),
         "provenance": [asdict(source) for source in config.provenance(loaded)],
     }
-    if kind in ("system", "dram"):
-        memory = loaded.memory
+    memory = getattr(loaded, "memory", None)
+    if memory is not None:
         facts["derived"] = {
             "capacity_bytes": memory.capacity_bytes,
             "row_bytes": memory.row_bytes,

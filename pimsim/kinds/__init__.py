@@ -13,7 +13,7 @@ from pimsim.errors import InputError, Problem, nearest
 from pimsim.kinds.job import Job
 from pimsim.results.result import Result
 
-KINDS = {"pim-gpt": "pim_gpt", "neupims": "neupims"}
+KINDS = {"pim-gpt": "pim_gpt", "neupims": "neupims", "gpu": "baseline", "cpu": "baseline", "ideal-non-pim": "ideal_non_pim"}
 """Kind -> module of this package. Nothing of a kind is loaded before it is used."""
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from pimsim.config import SystemConfig, WorkloadConfig
+from pimsim.config import WorkloadConfig
 from pimsim.errors import InputError, Problem
 from pimsim.model.trace import Trace
 
@@ -68,13 +69,14 @@ class Job:
     """What to run, and how.
 
     Attributes:
+        config: of the class that the kind has: a SystemConfig, or one of :mod:`pimsim.config.baseline`.
         workload: None if a trace is run. trace: an operator trace that was read instead, else None; a kind lowers the workload itself.
         fast_forward, fold: exact short cuts; switching them off gives the same numbers.
         progress: called with (steps done, steps in all) after every step.
         notify: called with sentences for people.
     """
 
-    config: SystemConfig
+    config: Any
     workload: WorkloadConfig | None
     trace: Trace | None = None
     views: Views = field(default_factory=Views)
