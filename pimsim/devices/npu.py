@@ -9,14 +9,14 @@ order of their arrival, one a unit.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
 
 from pimsim.devices.lane import Places
+from pimsim.devices.pipeline import Pipeline
 from pimsim.devices.stage import Member, NpuOp, OpRecord
-from pimsim.kernels.systolic import run_folds
 from pimsim.mapping.geometry import ceil_div
 from pimsim.mapping.tensor import NOTHING, TensorMap, Transfer
 from pimsim.npu.clock import NpuClock
@@ -86,7 +86,19 @@ class Work:
     forwarded: int = 0
     scratchpad_bytes: int = 0
     end: int = 0
+    activations: int = 0
     stores: list[int] = field(default_factory=list)
+
+
+@dataclass
+class Asked:
+    """A tile whose operands are under way: its folds, tokens of its activations and of its weights (one, or one a block of tokens; None:
+    nothing more is read for these), and blocks along K."""
+
+    cut: Folds
+    activations: list[int]
+    weights: list[int | None]
+    rows: int
 
 
 class Npu:
@@ -99,6 +111,8 @@ class Npu:
 
     def __init__(self, spec: NpuSpec, clock: NpuClock, tensors: TensorMap, memory: Memory, kv: KvPlaces,
                  heads: tuple[int, int, int], keys: frozenset[str]):
+        if "swapped_operands" in keys:
+            spec = replace(spec, dataflow="input-stationary")
         self.spec, self.clock, self.tensors, self.memory, self.kv, self.heads, self.keys = (
             spec, clock, tensors, memory, kv, heads, keys)
         self.vector_units = spec.vector_units
@@ -106,7 +120,7 @@ class Npu:
 
     def run(self, op: NpuOp, begin: int) -> tuple[OpRecord, Work]:
         """Run an operator from a tick on, until its results are in memory."""
-        work = Work(begin, forwarded=-self.memory.forwarded)
+        work = Work(begin, forwarded=-self.memory.forwarded, activations=begin)
         kind = "gemm" if op.kind == "gemm" else "attention" if op.kind == "attention" else "vector"
         work.end = getattr(self, kind)(op, work)
         for token in work.stores:
@@ -143,67 +157,119 @@ class Npu:
     def gemm(self, op: NpuOp, work: Work) -> int:
         """A matrix product; returns when its last fold is done."""
         work.macs = op.macs
-        run = Pipeline(self.spec, self.clock, work.begin)
+        run = Pipeline(self.spec, self.clock, work.begin, "fixed_block_latency" in self.keys)
         cut = tiles(self.spec, op.m, op.k, op.n)
         asked = [self._ask(op, work, tile, work.begin) for tile in cut[:2]]
-        activations = work.begin
         for number, tile in enumerate(cut):
-            for token in asked[number].activations:
-                activations = max(activations, self.memory.finish(token))
-            self.memory.finish(asked[number].weights)
-            run.add(asked[number], self.memory.ready(asked[number].weights), activations)
-            if tile.last and (self._ends(op, tile) or not self._held(op, tile)):
-                begin = 0 if self._held(op, tile) else tile.n[0]
-                self._store_columns(op, work, tile, begin, run.done)
+            if self.spec.dataflow == "input-stationary":
+                self._by_tokens(op, work, tile, asked[number], run)
+            else:
+                self._by_columns(op, work, tile, asked[number], run)
             if number + 2 < len(cut):
                 asked.append(self._ask(op, work, cut[number + 2], run.streamed))
         work.busy_cycles = run.busy
         work.scratchpad_bytes += run.moved
         return run.done
 
-    @staticmethod
-    def _ends(op: NpuOp, tile: Tile) -> bool:
-        """Whether a tile is the last of its tokens."""
-        return tile.n[1] == op.n
+    def _by_columns(self, op: NpuOp, work: Work, tile: Tile, asked: Asked, run: Pipeline) -> None:
+        """Weights or outputs stay: a tile as a whole; its results wait in the accumulator for the last of its tokens, if it holds them."""
+        for token in asked.activations:
+            work.activations = max(work.activations, self.memory.finish(token))
+        self.memory.finish(asked.weights[0])
+        ready = self.memory.ready(asked.weights[0])
+        if self.spec.dataflow == "weight-stationary":
+            run.add(asked.cut, ready, work.activations)
+        else:
+            columns = ready.reshape(-1, asked.rows).max(axis=1)
+            run.add(asked.cut, work.activations, np.maximum(np.repeat(columns, len(asked.cut) // len(columns)), work.activations))
+        held = (tile.m[1] - tile.m[0]) * op.n * ACCUMULATOR_BYTES <= self.spec.accumulator_bytes // 2
+        if tile.last and (tile.n[1] == op.n or not held):
+            self._store_result(op, work, tile.m, (0 if held else tile.n[0], tile.n[1]), run.done)
 
-    def _held(self, op: NpuOp, tile: Tile) -> bool:
-        """Whether half the accumulator holds all outputs of a tile's tokens, so that they are stored when no more weights are read."""
-        return (tile.m[1] - tile.m[0]) * op.n * ACCUMULATOR_BYTES <= self.spec.accumulator_bytes // 2
+    def _by_tokens(self, op: NpuOp, work: Work, tile: Tile, asked: Asked, run: Pipeline) -> None:
+        """Activations stay: block after block of tokens, the first as its weights arrive; each is stored when it is done."""
+        for token in asked.activations:
+            work.activations = max(work.activations, self.memory.finish(token))
+        rows, block = asked.rows, self.spec.rows
+        columns = len(asked.cut) // rows // len(asked.weights)
+        weights = np.zeros(0, np.int64)
+        for number, token in enumerate(asked.weights):
+            stationary = np.full(rows, work.activations)
+            if token is not None:
+                self.memory.finish(token)
+                ready = self.memory.ready(token).reshape(rows, -1)
+                if number == 0:
+                    weights = ready[:, -columns:].ravel()
+                if ready.shape[1] != columns:
+                    stationary = np.maximum(stationary, ready[:, 0])
+            part = slice(number * rows * columns, (number + 1) * rows * columns)
+            run.add(asked.cut.part(part), np.repeat(stationary, columns), weights)
+            if tile.last:
+                top = tile.m[0] + number * block
+                self._store_result(op, work, (top, min(top + block, tile.m[1])), tile.n, run.done)
 
     def _ask(self, op: NpuOp, work: Work, tile: Tile, tick: int) -> Asked:
-        """Ask for a tile's operands: activations, bias, then the blocks of weights in the order of their use."""
+        """Ask for a tile's operands in the order of their use."""
         spec = self.spec
-        activations = [self._read(work, what, tick) for what in self._source(op, tile)] if tile.fresh else []
         m, k, n = (end - begin for begin, end in (tile.m, tile.k, tile.n))
+        cut = folds(spec, m, k, n)
         rows, columns = np.arange(ceil_div(k, spec.rows)), np.arange(ceil_div(n, spec.columns))
+        base = (tile.k[0] // spec.rows, tile.n[0] // spec.columns)
         if spec.dataflow == "input-stationary":
-            pairs = np.stack((np.repeat(rows, len(columns)), np.tile(columns, len(rows))), axis=1)
-        else:
-            pairs = np.stack((np.tile(rows, len(columns)), np.repeat(columns, len(rows))), axis=1)
-        pairs += (tile.k[0] // spec.rows, tile.n[0] // spec.columns)
+            pairs = np.stack((np.repeat(rows, len(columns)), np.tile(columns, len(rows))), axis=1) + base
+            return self._ask_by_tokens(op, work, tile, tick, cut, pairs)
+        activations = [self._read(work, what, tick) for what in self._source(op, tile)] if tile.fresh else []
+        pairs = np.stack((np.tile(rows, len(columns)), np.repeat(columns, len(rows))), axis=1) + base
         weights = self._read(work, self.tensors.blocks(op.weight, op.k, op.n, pairs), tick)
-        return Asked(folds(spec, m, k, n), activations, weights, len(rows))
+        return Asked(cut, activations, [weights], len(rows))
+
+    def _ask_by_tokens(self, op: NpuOp, work: Work, tile: Tile, tick: int, cut: Folds, pairs: np.ndarray) -> Asked:
+        """Bias; for each block of K the first tokens' activations and the weights; then the other tokens' activations."""
+        spec, tensors = self.spec, self.tensors
+        first, end = tile.k[0] // spec.rows, ceil_div(tile.k[1], spec.rows)
+        rows = end - first
+        tops = range(tile.m[0], tile.m[1], spec.rows)
+        weights = tensors.blocks(op.weight, op.k, op.n, pairs)
+        own = self._source(op, tile) if op.members and op.store != "kv" else []
+        if own and not isinstance(own[0], Transfer):  # what attention in memory has left in the channels
+            activations = [self._read(work, what, tick) for what in own] if tile.fresh else []
+            return Asked(cut, activations, [self._read(work, weights, tick), *([None] * (len(tops) - 1))], rows)
+        activations = []
+        if tile.fresh and op.bias:
+            size = (len(tops) * spec.rows if "swapped_operands" in self.keys else op.n) * spec.precision_bytes
+            activations = [self._read(work, tensors.part(op.weight + ".bias", size), tick)]
+        if tile.n[0]:
+            return Asked(cut, activations, [self._read(work, weights, tick), *([None] * (len(tops) - 1))], rows)
+        blocks = [tensors.columns(op.sources[0], op.m, op.k, first, end, top, min(top + spec.rows, tile.m[1])) for top in tops]
+        starts = np.concatenate((blocks[0].starts.reshape(rows, 1), weights.starts.reshape(rows, -1)), axis=1)
+        counts = np.concatenate((blocks[0].counts.reshape(rows, 1), weights.counts.reshape(rows, -1)), axis=1)
+        tokens = [self._read(work, Transfer(starts.ravel(), counts.ravel()), tick)]
+        return Asked(cut, activations, tokens + [self._read(work, block, tick) for block in blocks[1:]], rows)
 
     def _source(self, op: NpuOp, tile: Tile) -> list[Transfer | Own]:
         """A tile's activations and the bias. What attention in memory has left in the channels is read with the first tile."""
         bias = self.tensors.vector(op.weight + ".bias", op.n) if op.bias and tile.m[0] == 0 else NOTHING
         own, elsewhere = self.kv.attended(op.members) if op.members and op.store != "kv" else (None, op.m)
-        if own is None:
+        if own is None or "no_attend_move_out" in self.keys:
             return [self.tensors.columns(op.sources[0], op.m, op.k, top=tile.m[0], bottom=tile.m[1]) + bias]
         if tile.m[0]:
             return []
         rest = self.tensors.columns(op.sources[0], elsewhere, op.k) if elsewhere else NOTHING
         return [own, rest + bias] if len(rest) + len(bias) else [own]
 
-    def _store_columns(self, op: NpuOp, work: Work, tile: Tile, begin: int, tick: int) -> None:
-        """Columns ``begin`` to the end of a tile are done for its tokens."""
-        if op.store == "kv":
-            if tile.m[1] == op.m:  # with the last of the tokens
-                for what in self.kv.stores(op.members, begin, tile.n[1]):
+    def _store_result(self, op: NpuOp, work: Work, tokens: tuple[int, int], columns: tuple[int, int], tick: int) -> None:
+        """Results of some tokens and columns are done."""
+        width = self.spec.columns
+        if "truncated_stores" in self.keys:
+            size = min(op.m, op.n) * min(width, op.n - tokens[0]) * self.spec.precision_bytes
+            self._store(work, self.tensors.part(op.result or "stored", max(size, 0)), tick)
+        elif op.store == "kv":
+            if tokens[1] == op.m:  # with the last of the tokens
+                for what in self.kv.stores(op.members, *columns):
                     self._store(work, what, tick)
         elif op.store == "rows":
-            width = self.spec.columns
-            self._store(work, self.tensors.columns(op.result, op.m, op.n, begin // width, ceil_div(tile.n[1], width), *tile.m), tick)
+            first, end = columns[0] // width, ceil_div(columns[1], width)
+            self._store(work, self.tensors.columns(op.result, op.m, op.n, first, end, *tokens), tick)
 
     # ------------------------------------------------------------------ vectors
 
@@ -251,12 +317,12 @@ class Npu:
         for number, (member, heads, tokens, _) in enumerate(pieces):
             arrived = self.memory.finish(asked[number])
             rows = member.tokens * group
-            run.add_gemms(heads, rows, size, tokens, arrived)
+            run.add_equal(heads, rows, size, tokens, arrived)
             row = row_cycles(spec, "softmax", tokens)
             work.vector_cycles += heads * rows * row
             work.elements += heads * rows * tokens
             vector_free = max(run.done, vector_free) + self.clock.ticks(ceil_div(heads * rows, self.vector_units) * row)
-            run.add_gemms(heads, rows, tokens, size, vector_free)
+            run.add_equal(heads, rows, tokens, size, vector_free)
             work.macs += 2 * heads * rows * tokens * size
             if number + 2 < len(pieces):
                 asked.append(self._read(work, pieces[number + 2][3], run.streamed))
@@ -264,70 +330,3 @@ class Npu:
         work.busy_cycles = run.busy
         work.scratchpad_bytes += run.moved
         return run.done
-
-
-@dataclass
-class Asked:
-    """A tile whose operands are under way: its folds, tokens of its activations and of its weights, and blocks along K."""
-
-    cut: Folds
-    activations: list[int]
-    weights: int
-    rows: int
-
-
-class Pipeline:
-    """The arrays during one operator: folds in order, each with the ticks at which its operands arrive.
-
-    Attributes:
-        done, streamed: when the last result was out, and the last operand in. busy: cycles in which an array streams.
-        moved: bytes between scratchpad, accumulator and arrays.
-    """
-
-    def __init__(self, spec: NpuSpec, clock: NpuClock, begin: int):
-        self.spec, self.clock = spec, clock
-        self._begin = int(clock.cycles(np.int64(begin)))
-        self._folds: tuple[np.ndarray, ...] = (np.zeros(0, np.int64),) * 5
-        self._ganged = False
-        self.done = self.streamed = begin
-        self.busy = self.moved = 0
-
-    def add(self, asked: Asked, ready: np.ndarray, activations: int) -> None:
-        """The folds of a tile. ``ready``: when its blocks of weights arrived, in the order of their use."""
-        cut, flow, count = asked.cut, self.spec.dataflow, len(asked.cut)
-        there = np.full(count, activations, np.int64)
-        if flow == "weight-stationary":
-            stationary, streamed = ready, there
-        elif flow == "output-stationary":
-            blocks = ready.reshape(-1, asked.rows).max(axis=1)
-            stationary, streamed = there, np.maximum(there, np.repeat(blocks, count // len(blocks)))
-        else:
-            stationary, streamed = there, np.tile(ready, count // len(ready))
-        self._run([self._part(cut, stationary, streamed)])
-
-    def add_gemms(self, heads: int, m: int, k: int, n: int, ready: int) -> None:
-        """The folds of [m x k] x [k x n] for some heads, all operands there at a tick."""
-        cut = folds(self.spec, m, k, n)
-        there = np.full(len(cut), ready, np.int64)
-        self._run([self._part(cut, there, there)] * heads)
-
-    def _part(self, cut: Folds, stationary: np.ndarray, streamed: np.ndarray) -> tuple[np.ndarray, ...]:
-        self._ganged = cut.ganged
-        return cut.load, cut.stream, cut.drain, self.clock.cycles(stationary), self.clock.cycles(streamed)
-
-    def _run(self, parts: list[tuple[np.ndarray, ...]]) -> None:
-        """Add folds, and find when they are streamed and done."""
-        fresh = sum(len(part[0]) for part in parts)
-        folds_ = self._folds = tuple(np.concatenate(column) for column in zip(self._folds, *parts, strict=True))
-        load, stream = folds_[0][-fresh:], folds_[1][-fresh:]
-        spec = self.spec
-        self.moved += int((load * spec.columns + stream * (spec.rows + 2 * spec.columns)).sum()) * spec.precision_bytes
-        ends, done = np.empty_like(folds_[0]), np.empty_like(folds_[0])
-        arrays = 1 if self._ganged else spec.arrays
-        _, busy = run_folds(*folds_, arrays, spec.weight_double_buffer, self._begin, ends, done)
-        self.busy = int(busy) * (spec.arrays // arrays)
-        self.done = int(self.clock.ends(done[-fresh:].max()))
-        self.streamed = int(self.clock.ends(ends[-fresh:].max()))
-
-
-__all__ = ["Asked", "KvPlaces", "Memory", "Npu", "Own", "Pipeline", "Work"]

@@ -160,6 +160,10 @@ class TensorMap:
 
     # ------------------------------------------------------------------ activations
 
+    def part(self, name: str, size_bytes: int) -> Transfer:
+        """The first bytes of a tensor."""
+        return Transfer.of((self.place(name, size_bytes).start, ceil_div(size_bytes, self.geometry.unit_bytes)))
+
     def columns(self, name: str, m: int, n: int, first: int = 0, end: int | None = None, top: int = 0,
                 bottom: int | None = None) -> Transfer:
         """Columns ``first`` to ``end`` (in blocks) of rows ``top`` to ``bottom`` of an activation tensor, a segment a column."""

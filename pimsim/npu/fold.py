@@ -32,6 +32,11 @@ class Folds:
     output: np.ndarray
     ganged: bool = False
 
+    def part(self, which: slice) -> Folds:
+        """Some of them."""
+        return Folds(self.load[which], self.stream[which], self.drain[which], self.stationary[which], self.streamed[which],
+                     self.output[which], self.ganged)
+
     def __len__(self) -> int:
         return len(self.load)
 

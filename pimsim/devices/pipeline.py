@@ -1,0 +1,64 @@
+"""The arrays during one operator: folds in order, each with the ticks at which its operands arrive."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pimsim.kernels.systolic import run_folds
+from pimsim.npu.clock import NpuClock
+from pimsim.npu.dataflows import folds
+from pimsim.npu.fixed import FixedPipeline
+from pimsim.npu.fold import Folds
+from pimsim.npu.spec import NpuSpec
+
+COLUMNS = 5
+"""Of a fold: cycles to load, to stream and to drain, cycles at which its stationary and its streamed operands are there."""
+
+
+class Pipeline:
+    """Arrays that begin an operator at a tick.
+
+    Args:
+        fixed: the pipeline of the authors' simulator (``compat.fixed_block_latency``).
+
+    Attributes:
+        done, streamed: when the last result of the folds added last is out, and their last operand in.
+        busy: cycles in which an array streams, of all arrays together. moved: bytes between scratchpad, accumulator and arrays.
+    """
+
+    def __init__(self, spec: NpuSpec, clock: NpuClock, begin: int, fixed: bool = False):
+        self.spec, self.clock = spec, clock
+        self._begin = int(clock.cycles(np.int64(begin)))
+        self._fixed = FixedPipeline(spec, self._begin) if fixed else None
+        self._folds: tuple[np.ndarray, ...] = (np.zeros(0, np.int64),) * COLUMNS
+        self.done = self.streamed = begin
+        self.busy = self.moved = 0
+
+    def add(self, cut: Folds, stationary: np.ndarray | int, streamed: np.ndarray | int) -> None:
+        """Folds, and when their operands arrive: the blocks that stay, and the last of what streams past."""
+        there = [self.clock.cycles(np.broadcast_to(np.asarray(ticks, np.int64), len(cut))) for ticks in (stationary, streamed)]
+        self._run(cut, *there)
+
+    def add_equal(self, count: int, m: int, k: int, n: int, ready: int) -> None:
+        """``count`` products [m x k] x [k x n] with all operands there at a tick."""
+        cut = folds(self.spec, m, k, n)
+        many = Folds(*(np.tile(getattr(cut, name), count) for name in ("load", "stream", "drain", "stationary", "streamed", "output")),
+                     ganged=cut.ganged)
+        self.add(many, ready, ready)
+
+    def _run(self, cut: Folds, stationary: np.ndarray, streamed: np.ndarray) -> None:
+        spec, fresh = self.spec, len(cut)
+        self.moved += int((cut.load * spec.columns + cut.stream * (spec.rows + 2 * spec.columns)).sum()) * spec.precision_bytes
+        if self._fixed is not None:
+            done = self._fixed.run(np.maximum(stationary, streamed), cut.load > 0)
+            self.done = self.streamed = int(self.clock.ends(done.max()))
+            self.busy += fresh * spec.rows
+            return
+        new = (cut.load, cut.stream, cut.drain, stationary, streamed)
+        self._folds = tuple(np.concatenate(pair) for pair in zip(self._folds, new, strict=True))
+        ends, done = np.empty_like(self._folds[0]), np.empty_like(self._folds[0])
+        arrays = 1 if cut.ganged else spec.arrays
+        _, busy = run_folds(*self._folds, arrays, spec.weight_double_buffer, self._begin, ends, done)
+        self.busy = int(busy) * (spec.arrays // arrays)
+        self.done = int(self.clock.ends(done[-fresh:].max()))
+        self.streamed = int(self.clock.ends(ends[-fresh:].max()))
