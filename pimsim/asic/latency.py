@@ -55,8 +55,11 @@ class Cost:
 
 
 @lru_cache(maxsize=65536)
-def cost(spec: AsicSpec, kind: str, rows: int, columns: int = 1) -> Cost:
+def cost(spec: AsicSpec, kind: str, rows: int, columns: int = 1, beside: int = 0) -> Cost:
     """Cost of the operation ``kind`` on ``rows`` x ``columns`` elements.
+
+    ``beside``: so many more rows of the same operation wait in SRAM for their turn, or are done and wait there. What of them does
+    not fit is spilled; each row's share counts with the call that it runs in.
 
     Element-by-element kinds (add, bias, scale, relu, gelu, geglu, silu, swiglu): rows = elements. rotary: rows = pairs.
     partial_sum: rows = outputs, columns = chunks. softmax: rows = heads, columns = context. layernorm, rmsnorm: rows =
@@ -69,23 +72,23 @@ def cost(spec: AsicSpec, kind: str, rows: int, columns: int = 1) -> Cost:
     if columns >= MANY and spec.on_overflow == "spill":
         from pimsim.asic.batch import costs
 
-        first, lengths = costs(spec, kind, rows, columns)
+        first, lengths = costs(spec, kind, rows, columns, beside)
         return lengths[columns - first]
-    return cost_of_one(spec, kind, rows, columns)
+    return cost_of_one(spec, kind, rows, columns, beside)
 
 
-def cost_of_one(spec: AsicSpec, kind: str, rows: int, columns: int) -> Cost:
+def cost_of_one(spec: AsicSpec, kind: str, rows: int, columns: int, beside: int = 0) -> Cost:
     """What :func:`cost` returns, for sizes that make sense, from the schedule of rows of just this length."""
     plan = schedule(spec, kind, columns)
-    block = _block_rows(spec, plan, rows, columns)
-    peak_bytes = _occupied_bytes(plan, rows, block)
+    block, there = _block_rows(spec, plan, rows, columns, beside), rows + beside
+    peak_bytes = _occupied_bytes(plan, there, block)
     overflow_bytes = max(0, peak_bytes - spec.sram_bytes)
     if overflow_bytes and spec.on_overflow == "error":
-        message = f"{kind} of {rows} x {columns} needs {peak_bytes} bytes of ASIC SRAM, {overflow_bytes} too many"
+        message = f"{kind} of {there} x {columns} needs {peak_bytes} bytes of ASIC SRAM, {overflow_bytes} too many"
         raise InputError(Problem(message, f"at least {peak_bytes}, or asic.on_overflow: spill", key="asic.sram_bytes"))
     full, rest = divmod(rows, block)
     charged: Counter[str] = Counter()
-    spill_bytes = 2 * min(overflow_bytes, (rows - block) * plan.outside_bytes)
+    spill_bytes = 2 * _ceil_div(min(overflow_bytes, (there - block) * plan.outside_bytes) * rows, there)
     for size, times in ((block, full), (rest, 1 if rest else 0)):
         for stage in plan.stages:
             cycles, limit = _limit(spec, stage, size)
@@ -123,19 +126,19 @@ def _check_sizes(kind: str, rows: int, columns: int) -> None:
 
 
 def _occupied_bytes(plan: Schedule, rows: int, block: int) -> int:
-    """SRAM needed at the most while a block of rows runs and the other rows wait or are done."""
+    """SRAM needed at the most while a block of ``rows`` rows runs and the other rows wait or are done."""
     live = max(s.live_bytes for s in plan.stages)
     return plan.shared_bytes + block * live + (rows - block) * plan.outside_bytes
 
 
-def _block_rows(spec: AsicSpec, plan: Schedule, rows: int, columns: int) -> int:
+def _block_rows(spec: AsicSpec, plan: Schedule, rows: int, columns: int, beside: int) -> int:
     """The most rows that fit at once; at the least as many as keep every unit busy for a cycle, fitting or not."""
-    if _occupied_bytes(plan, rows, rows) <= spec.sram_bytes:
+    if _occupied_bytes(plan, rows + beside, rows) <= spec.sram_bytes:
         return rows
-    outside = _occupied_bytes(plan, rows, 0)
-    a_row = _occupied_bytes(plan, rows, 1) - outside
+    outside = _occupied_bytes(plan, rows + beside, 0)
+    a_row = _occupied_bytes(plan, rows + beside, 1) - outside
     fitting = (spec.sram_bytes - outside) // a_row if a_row > 0 else 0
-    return max(fitting, min(rows, _ceil_div(max(spec.adders, spec.multipliers), columns)))
+    return max(min(fitting, rows), min(rows, _ceil_div(max(spec.adders, spec.multipliers), columns)))
 
 
 def _limit(spec: AsicSpec, stage: Stage, rows: int) -> tuple[int, str]:

@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -174,9 +175,29 @@ def test_the_latency_model_loads_no_numpy():
 
 @settings(max_examples=150, deadline=None)
 @given(spec=SPECS_OF_ANY_SIZE, kind=st.sampled_from([k for k in KINDS if find(k).by_row]), rows=st.integers(1, 70),
-       columns=st.integers(16, 3000))  # fmt: skip
-def test_lengths_worked_out_together_cost_what_each_costs(spec, kind, rows, columns):
-    assert cost(spec, kind, rows, columns) == cost_of_one(spec, kind, rows, columns)
+       columns=st.integers(16, 3000), beside=st.integers(0, 40))  # fmt: skip
+def test_lengths_worked_out_together_cost_what_each_costs(spec, kind, rows, columns, beside):
+    assert cost(spec, kind, rows, columns, beside) == cost_of_one(spec, kind, rows, columns, beside)
+
+
+def test_rows_beside_that_fit_cost_nothing():
+    assert cost(TABLE, "softmax", 8, 100, 17).cycles == cost(TABLE, "softmax", 8, 100).cycles
+
+
+def test_rows_beside_take_sram_away():
+    small = replace(TABLE, sram_bytes=32 * 1024)
+    alone, crowded = cost(small, "softmax", 8, 512), cost(small, "softmax", 8, 512, 17)
+    assert (alone.spill_bytes, alone.blocks) == (0, 1)
+    assert crowded.blocks > 1 or crowded.spill_bytes > 0
+    assert crowded.peak_sram_bytes == small.sram_bytes or crowded.blocks > 1
+
+
+def test_every_waiting_row_is_spilled_once_however_the_rows_are_split():
+    tiny = replace(TABLE, sram_bytes=4 * 1024)
+    together = cost(tiny, "softmax", 24, 512)
+    waves = [cost(tiny, "softmax", 8, 512, 16) for _ in range(3)]
+    assert together.spill_bytes > 0
+    assert sum(wave.spill_bytes for wave in waves) == pytest.approx(together.spill_bytes, rel=1e-3)
 
 
 @pytest.mark.parametrize("columns", [16, 17, 32, 33, 255, 256, 257, 511, 512, 513, 1024, 1025, 1279, 1280, 1281])
