@@ -19,6 +19,7 @@ from pimsim.config.base import Config, Described
 from pimsim.config.baseline import BASELINES, BaselineConfig, BaselineSystem, EfficiencyPart, IdealConfig, mark_assumed
 from pimsim.config.document import Document, Place
 from pimsim.config.problem import problems
+from pimsim.config.sweep import SweepConfig
 from pimsim.config.system import AsicPart, DramConfig, NpuPart, SystemConfig
 from pimsim.config.timing import known_names
 from pimsim.config.workload import WorkloadConfig
@@ -34,6 +35,7 @@ _MODELS: dict[str, type[Described]] = {
     "ideal-non-pim": IdealConfig,
     "efficiency": EfficiencyPart,
     "workload": WorkloadConfig,
+    "sweep": SweepConfig,
 }
 
 M = TypeVar("M", bound=Described)
@@ -57,6 +59,9 @@ def load_any(name_or_path: str | Path, overrides: Sequence[str] = ()) -> SystemC
     layers, found = layer.read_overrides(text for text in overrides if not _is_workload(text))
     document, lost = layer.compose(yaml.read(file), layers)
     kind = document.data.get("kind")
+    if isinstance(kind, str) and kind not in BASELINES and "device" in document.data and "memory" not in document.data:
+        place = document.place(("kind",))
+        raise InputError(place.problem(("kind",), f"unknown kind of system '{kind}' with a device", nearest(kind, list(BASELINES))))
     model: Any = BASELINES.get(kind, SystemConfig) if isinstance(kind, str) else SystemConfig
     mark_assumed(document, str(document.data.get("name", file.stem)))
     found += lost + _dram_problems(document)
@@ -225,7 +230,7 @@ def resolved(config: Config) -> dict[str, Any]:
 
 
 def schema(kind: str) -> dict[str, Any]:
-    """JSON Schema (2020-12) of the YAML files of a kind: system, baseline, ideal-non-pim, dram, asic, npu, efficiency, workload.
+    """JSON Schema (2020-12) of the YAML files of a kind: system, baseline, ideal-non-pim, dram, asic, npu, efficiency, workload, sweep.
 
     Raises :class:`InputError`.
 
