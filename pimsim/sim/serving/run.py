@@ -175,9 +175,8 @@ def _check_workload(workload: WorkloadConfig, architecture: Architecture) -> Non
                 for key in ("lm_head", "embedding") if getattr(workload, key)]
     if size_bytes(1024, workload.dtype) != 2048:
         problems.append(Problem(f"{workload.dtype} has not 2 bytes an element", "fp16, bf16", key="workload.dtype"))
-    if workload.arrivals is not None and workload.part != "all":
-        problems.append(Problem(f"a {workload.part} is one iteration, nothing arrives", "requests, or batch and lengths",
-                                key="workload.arrivals"))
+    if workload.arrivals is not None and workload.arrivals.number and workload.part != "all":
+        problems.append(Problem(f"{workload.part} is one iteration, nothing arrives later", "0", key="workload.arrivals.number"))
     if problems:
         raise InputError(problems)
 
