@@ -1,6 +1,7 @@
 """pimsim: a cycle-accurate, event-driven simulator of accelerators that compute inside DRAM.
 
-Importing this package is cheap: nothing heavy is loaded until it is used. ``pimsim.run`` and ``pimsim.load`` are in ``pimsim.api``.
+Importing this package is cheap: nothing heavy is loaded until it is used. ``pimsim.run`` and ``pimsim.load`` are in
+``pimsim.api``; ``pimsim.sweep`` is a package that can be called.
 """
 
 from __future__ import annotations
@@ -11,14 +12,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pimsim.api import Result, load, run
     from pimsim.errors import InputError, SimulationError
+    from pimsim.sweep.run import sweep
 
 __version__ = "0.1.0"
-__all__ = ["InputError", "Result", "SimulationError", "__version__", "load", "run"]
+__all__ = ["InputError", "Result", "SimulationError", "__version__", "load", "run", "sweep"]
 
 _HOME = {"Result": "api", "load": "api", "run": "api", "InputError": "errors", "SimulationError": "errors"}
 
 
 def __getattr__(name: str) -> Any:
+    if name == "sweep":
+        return import_module("pimsim.sweep")
     if name not in _HOME:
         raise AttributeError(f"module 'pimsim' has no attribute '{name}'")
     return getattr(import_module(f"pimsim.{_HOME[name]}"), name)

@@ -74,9 +74,9 @@ def find(kind: str, name_or_path: str | Path) -> Path:
     Raises :class:`InputError`: with the nearest shipped name for an unknown one, or that the file is missing.
     """
     name = str(name_or_path)
-    shipped = list_assets(kind)
-    if name in shipped:
-        return shipped[name]
+    own = folder(kind) / _kind(kind).pattern.replace("*", name)
+    if not is_path(name) and own.is_file():
+        return own
     path = Path(name)
     if path.is_file():
         return path
@@ -85,4 +85,4 @@ def find(kind: str, name_or_path: str | Path) -> Path:
     if is_path(name):
         raise InputError(Problem("no such file", file=name))
     article = _kind(kind).article
-    raise InputError(Problem(f"'{name}' is not {article} that ships, nor a file", nearest(name, list(shipped))))
+    raise InputError(Problem(f"'{name}' is not {article} that ships, nor a file", nearest(name, list(list_assets(kind)))))

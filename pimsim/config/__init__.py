@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from pimsim.config.origin import Source, provenance
     from pimsim.config.pim import PimConfig
     from pimsim.config.scheduler import LinkConfig, ParallelConfig, SchedulerConfig
+    from pimsim.config.sweep import SweepConfig, load_sweep
     from pimsim.config.system import (
         AsicPart,
         DramConfig,
@@ -62,6 +63,7 @@ _HOME = {
     "Source": "origin",
     "SystemConfig": "system",
     "SystemOptions": "system",
+    "SweepConfig": "sweep",
     "WorkloadConfig": "workload",
     "load": "loader",
     "load_any": "loader",
@@ -70,6 +72,7 @@ _HOME = {
     "load_dram": "loader",
     "load_efficiency": "loader",
     "load_npu": "loader",
+    "load_sweep": "sweep",
     "load_system": "loader",
     "load_workload": "loader",
     "provenance": "origin",
@@ -99,6 +102,7 @@ __all__ = [
     "Source",
     "SystemConfig",
     "SystemOptions",
+    "SweepConfig",
     "WorkloadConfig",
     "load",
     "load_any",
@@ -107,6 +111,7 @@ __all__ = [
     "load_dram",
     "load_efficiency",
     "load_npu",
+    "load_sweep",
     "load_system",
     "load_workload",
     "provenance",

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -117,7 +118,20 @@ def read(path: Path) -> Document:
         raise InputError(Problem(f"not UTF-8 text (byte {error.start})", file=str(path))) from None
     except OSError as error:
         raise InputError(Problem(error.strerror or str(error), file=str(path))) from None
-    return parse(text, str(path))
+    parsed = _parsed(text, str(path))
+    return Document(_copied(parsed.data), dict(parsed.places))
+
+
+@lru_cache(maxsize=64)
+def _parsed(text: str, file: str) -> Document:
+    """What a file holds, kept because a sweep reads the same few files thousands of times."""
+    return parse(text, file)
+
+
+def _copied(data: Any) -> Any:
+    if isinstance(data, dict):
+        return {key: _copied(value) for key, value in data.items()}
+    return [_copied(value) for value in data] if isinstance(data, list) else data
 
 
 def parse(text: str, file: str) -> Document:
