@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, cast
 from pimsim.errors import InputError, Problem, nearest
 
 if TYPE_CHECKING:
+    import pandas
+
     from pimsim.plot.picture import Picture
     from pimsim.plot.table import Choice, SweepTable
     from pimsim.results.result import Result
@@ -50,16 +52,16 @@ def draw_run(result: Result, kind: str) -> Picture:
     return cast("Picture", import_module(f"pimsim.plot.{kind}").draw(result))
 
 
-def draw_sweep(table: SweepTable, kind: str, choice: Choice | None = None) -> Picture:
-    """A picture of a sweep; ``choice`` says which columns.
+def draw_sweep(table: SweepTable | pandas.DataFrame, kind: str, choice: Choice | None = None) -> Picture:
+    """A picture of a sweep (its table, or the DataFrame that :func:`pimsim.load` reads); ``choice`` says which columns.
 
     Raises:
         InputError: there is no such picture or column, or the sweep has not what it shows.
     """
-    from pimsim.plot.table import Choice
+    from pimsim.plot.table import Choice, of
 
     _known(kind, SWEEP_KINDS, "sweep")
-    return cast("Picture", import_module(f"pimsim.plot.{kind}").draw(table, choice or Choice()))
+    return cast("Picture", import_module(f"pimsim.plot.{kind}").draw(of(table), choice or Choice()))
 
 
 def run_pictures(result: Result) -> dict[str, Picture]:
@@ -67,7 +69,7 @@ def run_pictures(result: Result) -> dict[str, Picture]:
     return _possible(RUN_KINDS, lambda kind: draw_run(result, kind))
 
 
-def sweep_pictures(table: SweepTable, choice: Choice | None = None) -> dict[str, Picture]:
+def sweep_pictures(table: SweepTable | pandas.DataFrame, choice: Choice | None = None) -> dict[str, Picture]:
     """Every picture that the sweep has the data for, by kind."""
     return _possible(SWEEP_KINDS, lambda kind: draw_sweep(table, kind, choice))
 

@@ -24,7 +24,7 @@ def draw(table: SweepTable, choice: Choice) -> Picture:
     if baseline is not None:
         table, value = _speed_ups(table, metric, baseline)
         factor, prefixed = 1.0, "x"
-        what = _what(metric, baseline)
+        what = _what(metric, baseline, less_is_better(metric, table.objectives))
     x, others = chosen(table, choice)
     groups = series(table, x, others)
     places = [text(v) for v in table.frame[x].drop_duplicates()]
@@ -54,11 +54,11 @@ def draw(table: SweepTable, choice: Choice) -> Picture:
     return Picture("bar", _capital(what), figure, rows)
 
 
-def _what(metric: str, baseline: tuple[str, str]) -> str:
+def _what(metric: str, baseline: tuple[str, str], less: bool) -> str:
     than = baseline[1] if baseline[0] in NAMES else "=".join(baseline)
     if metric in ("time_s", "tokens_per_s", "cycles"):
         return f"speed-up over {than}"
-    return f"{'less' if less_is_better(metric) else 'more'} {title(metric)} than {than}"
+    return f"{'less' if less else 'more'} {title(metric)} than {than}"
 
 
 def _capital(words: str) -> str:
@@ -81,6 +81,6 @@ def _speed_ups(table: SweepTable, metric: str, baseline: tuple[str, str]) -> tup
     if reference.duplicated(keys).any() if keys else len(reference) > 1:
         raise InputError(Problem(f"several points have {name}={wanted}", "one for each point to compare with it", file="--baseline"))
     frame = table.frame.merge(reference, on=keys, how="left") if keys else table.frame.assign(_base=float(reference["_base"].iloc[0]))
-    ratio = frame["_base"] / frame[metric] if less_is_better(metric) else frame[metric] / frame["_base"]
+    ratio = frame["_base"] / frame[metric] if less_is_better(metric, table.objectives) else frame[metric] / frame["_base"]
     frame = pd.DataFrame(frame.assign(speed_up=ratio).drop(columns="_base"))
     return SweepTable(table.name, frame, table.axes, table.objectives, table.baseline), "speed_up"

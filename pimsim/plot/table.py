@@ -6,6 +6,7 @@ whether less of one is better follows from its unit: seconds, joules, cycles, by
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,12 +17,14 @@ import pandas as pd
 from pimsim.config.document import read
 from pimsim.errors import InputError, Problem, nearest
 from pimsim.results.label import label
+from pimsim.results.result import Row
+from pimsim.sweep.frame import SweepFrame
+from pimsim.sweep.table import FACTS, PLAN, RESULTS
 
-RESULTS, PLAN = "results.csv", "sweep.yaml"
 NAMES = ("system", "workload", "model", "kind", "mapping", "placement")
 """Axes that are no path of the configuration."""
 SECTIONS = ("memory", "controller", "pim", "asic", "npu", "system", "scheduler", "parallel", "workload", "compat", "energy", "placement")
-BOOKKEEPING = ("point", "key", "status", "error", "seed", "excluded", "reason", "cached")
+BOOKKEEPING = ("point", "status", "pareto", "error")
 _UNITS = {"_per_s": "1/s", "_s": "s", "_j": "J", "_w": "W", "_bytes": "B", "_mm2": "mm²", "_bytes_per_s": "B/s", "_macs_per_s": "MAC/s"}
 _LESS = ("s", "J", "W", "B", "mm²", "cycles")
 DEFAULT_METRICS = ("time_s", "energy_j.total", "tokens_per_s")
@@ -50,14 +53,15 @@ class SweepTable:
     """A sweep's points.
 
     Attributes:
-        name: for titles. frame: one row a point. axes: columns that were varied. objectives: metrics to look at first.
+        name: for titles. frame: one row a point. axes: columns that were varied. objectives: metrics to look at first, each with what
+            is better of it, ``min`` or ``max``.
         baseline: (column, value) that others are compared with, if the sweep names one.
     """
 
     name: str
     frame: pd.DataFrame
     axes: tuple[str, ...]
-    objectives: tuple[str, ...] = ()
+    objectives: Mapping[str, str] = field(default_factory=dict)
     baseline: tuple[str, str] | None = None
 
     @property
@@ -96,33 +100,53 @@ class SweepTable:
 
 
 def load(path: str | Path) -> SweepTable:
-    """The table of a sweep's folder. Failed points are left out.
+    """The table of a sweep's folder: one that ``pimsim sweep`` wrote, or any that holds a results.csv. Failed points are left out.
 
     Raises:
         InputError: it holds no table.
     """
     folder = Path(path)
-    file = folder / RESULTS
-    if not file.is_file():
+    if not (folder / RESULTS).is_file():
         raise InputError(Problem("is neither a run folder nor a sweep's", f"a folder with a summary.json or a {RESULTS}", file=str(path)))
-    frame = pd.read_csv(file)
-    plan = read(folder / PLAN).data if (folder / PLAN).is_file() else {}
-    return make(folder.absolute().name, frame, plan)
+    facts: dict[str, Any] = read(folder / PLAN).data if (folder / PLAN).is_file() else {}
+    if (folder / FACTS).is_file():
+        facts |= json.loads((folder / FACTS).read_text(encoding="utf-8"))
+    return make(str(facts.get("name") or folder.absolute().name), pd.read_csv(folder / RESULTS), facts)
+
+
+def failed(path: str | Path) -> list[Row]:
+    """The rows of a sweep's folder whose points failed, with their errors."""
+    frame = pd.read_csv(Path(path) / RESULTS)
+    if "error" not in frame.columns:
+        return []
+    return [{str(k): v for k, v in row.items() if v == v} for row in frame[frame["error"].notna()].to_dict("records")]
+
+
+def of(frame: SweepTable | pd.DataFrame) -> SweepTable:
+    """The table of a DataFrame, such as :func:`pimsim.load` reads from a sweep's folder."""
+    if isinstance(frame, SweepTable):
+        return frame
+    if isinstance(frame, SweepFrame):
+        return make("sweep", frame.table(), {"axes": list(frame.varied), "objectives": frame.objectives})
+    return make("sweep", frame)
 
 
 def make(name: str, frame: pd.DataFrame, plan: Mapping[str, Any] | None = None) -> SweepTable:
-    """A table of points; ``plan`` are the keys ``axes``, ``zip``, ``objectives`` and ``baseline`` of a sweep file, as far as known."""
+    """A table of points; ``plan`` may say ``axes``, ``objectives`` (metric -> min or max) and ``baseline`` (column -> value).
+
+    Without axes, columns named like paths of the configuration are. Points with an error are left out.
+    """
     plan = plan or {}
-    named = [*NAMES, *_keys(plan.get("axes")), *(key for group in plan.get("zip") or () for key in _keys(group))]
-    axes = [c for c in frame.columns if c in named or (not plan.get("axes") and c.split(".")[0] in SECTIONS and "." in c)]
+    named = [*NAMES, *_keys(plan.get("axes"))]
+    axes = tuple(c for c in frame.columns if c in named or (not plan.get("axes") and "." in c and c.split(".")[0] in SECTIONS))
     if "error" in frame.columns:
-        frame = frame[frame["error"].isna()]
-    objectives = tuple(str(o) for o in _keys(plan.get("objectives")))
+        frame = frame[frame["error"].isna() | (frame["error"] == "")]
+    wanted = plan.get("objectives")
+    if not isinstance(wanted, Mapping):
+        wanted = {str(o): "min" if less_is_better(str(o)) else "max" for o in _keys(wanted)}
     base = plan.get("baseline")
-    baseline = next(((str(k), text(v)) for k, v in base.items()), None) if isinstance(base, Mapping) else None
-    if isinstance(base, str):
-        baseline = ("system", base)
-    return SweepTable(name, frame.reset_index(drop=True), tuple(axes), objectives, baseline)
+    pairs = [(str(k), text(v)) for k, v in base.items() if k in frame.columns] if isinstance(base, Mapping) else []
+    return SweepTable(name, frame.reset_index(drop=True), axes, dict(wanted), pairs[0] if pairs else None)
 
 
 def _keys(value: Any) -> Sequence[Any]:
@@ -159,6 +183,6 @@ def title(name: str) -> str:
     return ": ".join([label(first), *(label(part) for part in parts[1:])])
 
 
-def less_is_better(name: str) -> bool:
-    """Whether one would rather have less of a metric."""
-    return unit(name) in _LESS
+def less_is_better(name: str, objectives: Mapping[str, str] | None = None) -> bool:
+    """Whether one would rather have less of a metric: as the objectives say, else by its unit."""
+    return objectives[name] == "min" if objectives and name in objectives else unit(name) in _LESS

@@ -44,7 +44,7 @@ def report(result: Result, width: int = 100, *, verbose: bool = False) -> str:
     for pair in range(0, len(tables), 2):
         lines += _beside(tables[pair], tables[pair + 1] if pair + 1 < len(tables) else [], left)
     lines += _section("Use", _use(result), width, 17)
-    lines += _section("Serving", [(f"  {label(key)}", text) for key, text in serving(s)], width, 36)
+    lines += _section("Serving", [(f"  {label(key.removesuffix('_s'))}", text) for key, text in serving(s)], width, 17)
     if "blame" in s:
         lines += _blame(s["blame"], width)
     lines += ["", *_wrapped(_facts(result), width, 12)]
@@ -56,23 +56,25 @@ def report(result: Result, width: int = 100, *, verbose: bool = False) -> str:
 
 def causes(s: Mapping[str, Any]) -> dict[str, dict[str, float]]:
     """Title -> share of every cause: one table, or one a view where a summary has several (memory and PIM side, say)."""
-    spent = s.get("cycles_by_cause") or {}
-    views = {f"{label(view)}: cycles by cause": cycles for view, cycles in spent.items() if isinstance(cycles, Mapping)}
-    if not views and spent:
-        views = {"Cycles of a channel by cause": spent}
+    views = {f"Cycles of a channel, {label(view)}": cycles for view, cycles in (s.get("cycles_by_cause_of") or {}).items()}
+    if not views and s.get("cycles_by_cause"):
+        views = {"Cycles of a channel by cause": s["cycles_by_cause"]}
     return {title: {cause: cycles / (sum(view.values()) or 1) for cause, cycles in view.items()} for title, view in views.items()}
 
 
 def serving(s: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """What a scheduler says of requests, as (key, text): the numbers of the section ``serving``."""
-    return [(key, _plain(key, value)) for key, value in (s.get("serving") or {}).items() if isinstance(value, int | float | str)]
+    """What a scheduler says of requests, as (key, text): a line an entry of the section ``serving``."""
+    return [(key, ", ".join(f"{label(k)} {_plain(k, v, key)}" for k, v in value.items()) if isinstance(value, Mapping)
+             else _plain(key, value)) for key, value in (s.get("serving") or {}).items()]  # fmt: skip
 
 
-def _plain(key: str, value: float | str) -> str:
-    if isinstance(value, str | bool):
+def _plain(key: str, value: Any, section: str = "") -> str:
+    """A value with the unit that its key, or its section's, ends in."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
         return str(value)
     for ending, unit in (("_s", "s"), ("_j", "J"), ("_bytes", "B"), ("_w", "W")):
-        if key.endswith(ending) and not key.endswith("_per_s"):
+        named = next((name for name in (key, section) if name.endswith(ending) and not name.endswith("_per_s")), None)
+        if named and not (named == section and isinstance(value, int)):
             return amount(value, unit)
     return f"{value:,}" if isinstance(value, int) else rate(value)
 

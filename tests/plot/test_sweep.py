@@ -9,7 +9,6 @@ import pytest
 
 from pimsim import plot
 from pimsim.errors import InputError
-from pimsim.plot.pareto import front
 from pimsim.plot.table import Choice, SweepTable, less_is_better, load, make, title, unit
 
 ONE = Choice(where={"workload": "small"})
@@ -33,8 +32,13 @@ def test_a_folder_is_read_with_its_plan(frame: pd.DataFrame, tmp_path: Path) -> 
     frame.to_csv(tmp_path / "results.csv", index=False)
     (tmp_path / "sweep.yaml").write_text("axes: {memory.channels: [2, 4, 8]}\nobjectives: [tokens_per_s]\nbaseline: {memory.channels: 2}\n")
     table = load(tmp_path)
-    assert (table.objectives, table.baseline) == (("tokens_per_s",), ("memory.channels", "2"))
+    assert (table.objectives, table.baseline) == ({"tokens_per_s": "max"}, ("memory.channels", "2"))
     assert "memory.channels" in table.axes
+
+
+def test_the_direction_of_an_objective_is_the_sweeps_own(frame: pd.DataFrame) -> None:
+    table = make("x", frame, {"axes": ["memory.channels"], "objectives": {"time_s": "max"}})
+    assert not less_is_better("time_s", table.objectives)
 
 
 def test_a_folder_without_a_table_is_refused(tmp_path: Path) -> None:
@@ -96,10 +100,10 @@ def test_a_heat_map_of_three_axes_is_refused(sweep: SweepTable) -> None:
         plot.draw_sweep(sweep, "heatmap")
 
 
-def test_the_front_is_what_nothing_beats() -> None:
-    points = [(1.0, 5.0), (2.0, 3.0), (2.0, 4.0), (3.0, 3.0), (4.0, 1.0), (4.0, 1.0), (5.0, 0.5)]
-    beaten = {i for i, p in enumerate(points) if any(q != p and q[0] <= p[0] and q[1] <= p[1] for q in points)}
-    assert front(points) == set(range(len(points))) - beaten
+def test_workloads_have_fronts_of_their_own(sweep: SweepTable) -> None:
+    rows = plot.draw_sweep(sweep, "pareto").rows
+    assert {(r["workload"], r["memory.channels"], r["asic.clock"]) for r in rows if r["front"]} == {
+        (name, channels, 2) for name in ("small", "large") for channels in (2, 4, 8)}
 
 
 def test_the_front_of_the_picture_is_marked_in_its_rows(sweep: SweepTable) -> None:
