@@ -7,7 +7,7 @@ from pimsim.devices.neupims import NeuPimsDevice
 from pimsim.devices.stage import StageRecord, StageWork
 from pimsim.devices.tally import Tally
 from pimsim.errors import InputError, Problem
-from pimsim.kinds.job import Job
+from pimsim.kinds.job import Job, Views
 from pimsim.model.architecture import Architecture
 from pimsim.results.neupims import result
 from pimsim.results.neupims.energy import compiled_part, per_command
@@ -29,10 +29,33 @@ def run(job: Job) -> Result:
     """Serve a workload (see :class:`pimsim.kinds.Kind`)."""
     if job.trace is not None or job.workload is None:
         raise InputError(Problem("this system serves requests", "a workload instead of a trace"))
+    _refuse_views(job.views)
     per_command(job.config, compiled_part(job.config))
 
     def make_device(config: SystemConfig, part: Architecture) -> ServingDevice:
         return _Device(config, part, fold=job.fold)
 
-    served = simulate(job.config, job.workload, make_device, progress=job.progress)
+    served = simulate(job.config, job.workload, make_device, kept=_window(job.views), progress=job.progress)
+    if job.views.timeline is not None:
+        from pimsim.trace.event import EventFile
+        from pimsim.trace.serving import draw
+
+        with EventFile(job.views.timeline, served.tick_fs, {"system": job.config.name, "workload": job.workload.name}) as events:
+            draw(served, events)
     return result(served)
+
+
+def _window(views: Views) -> range:
+    """Iterations that are looked into: those asked for, else the first; of slices from the end, all."""
+    steps = views.steps
+    if not views.wanted or steps is None:
+        return range(1)
+    if (steps.start or 0) < 0 or (steps.stop or 0) < 0:
+        return range(1 << 31)
+    return range(steps.start or 0, 1 << 31 if steps.stop is None else steps.stop)
+
+
+def _refuse_views(views: Views) -> None:
+    if views.blame:
+        raise InputError(Problem("what holds commands back is not recorded here; the causes of the channels' cycles are in the summary",
+                                 "a run without --blame", file="--blame"))

@@ -163,13 +163,11 @@ def _serving(totals: Totals) -> dict[str, Any]:
 
 def _placement(totals: Totals) -> dict[str, Any]:
     """Where attention ran, and how far the estimates of the placement were from what was simulated."""
-    inside = sum(1 for _, _, record in totals.run.observed.stages if any(op.unit == "pim" for op in record.ops))
     pairs = ((name, max(estimate, 1), ticks) for name, estimate, ticks in totals.run.observed.pairs)
     placement = totals.run.config.placement
     return {
         "policy": placement if isinstance(placement, str) else dict(placement),
-        "attention_macs_in_memory": totals.all[("macs", "pim")],
-        "stages_seen_with_attention_in_memory": inside,
+        "macs": totals.all.under("macs"),
         "estimate_errors": {name: asdict(error) for name, error in estimate_errors(pairs).items()},
     }
 

@@ -54,7 +54,7 @@ def stage_rows(totals: Totals) -> list[Row]:
 def _block_stages(totals: Totals) -> list[Any]:
     if totals.run.workload.part != "block":
         return []
-    return [record for i in totals.run.server.iterations for passage in i.passages for record in passage.stages]
+    return [record for i in totals.run.server.iterations for passage in i.passages for record, _ in passage.stages]
 
 
 def token_rows(totals: Totals) -> list[Row]:

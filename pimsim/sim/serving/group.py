@@ -65,7 +65,10 @@ class Network:
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """An iteration's way through one group. ``how``: simulated, interpolated or scaled."""
+    """An iteration's way through one group. ``how``: simulated, interpolated or scaled.
+
+    ``stages``: records of simulated stages and how often each counts, where somebody wants them.
+    """
 
     iteration: int
     group: int
@@ -73,11 +76,11 @@ class Passage:
     end_fs: int
     how: str
     account: Account
-    stages: tuple[StageRecord, ...] = ()
+    stages: tuple[tuple[StageRecord, int], ...] = ()
 
 
-Watcher = Callable[[int, StageWork, StageRecord, int], None]
-"""Shown every simulated stage: the group, its work and record, and the femtoseconds at which the device's tick 0 lies."""
+Watcher = Callable[[StageWork, StageRecord], None]
+"""Shown every simulated stage."""
 
 
 @dataclass
@@ -88,6 +91,7 @@ class Group:
         exact: the device's clock is the simulation's; otherwise it stands still while nothing is simulated.
         anchors: simulated iterations that others are interpolated between; None: every one is simulated.
         finished: told of every passage. bound: the least ticks that a stage may take. watch: shown every stage.
+        kept: iterations whose records are kept.
         sampled_layers: layers that are simulated by themselves to measure the error of one that stands for all.
         rest: what happened between iterations. layer_errors: relative errors of the time of a layer that stands for all.
     """
@@ -101,6 +105,7 @@ class Group:
     finished: Callable[[Run, Passage], None]
     bound: Callable[[StageRecord], int]
     watch: Watcher | None = None
+    kept: range = range(0)
     sampled_layers: int = 2
     rest: Account = field(default_factory=Account)
     layer_errors: list[float] = field(default_factory=list)
@@ -134,22 +139,23 @@ class Group:
         account = Account()
         records = []
         for item in items:
-            record, counted = self._stage(item, int(env.now))
-            records.append(record)
+            record, counted = self._stage(item)
+            records.append((record, item.repeat))
             account.merge(counted, item.repeat)
             yield env.timeout(counted[("ticks",)] * max(item.repeat, int(self.planner.extent == "block")) * self.device.tick_fs)
         if self.anchors is not None:
             self.anchors.keep(items, account)
-        passage = Passage(run.iteration, self.number, begin, int(env.now), "simulated", account, tuple(records))
+        passage = Passage(run.iteration, self.number, begin, int(env.now), "simulated", account,
+                          tuple(records) if run.iteration in self.kept else ())
         if self.planner.stand_in and self.planner.extent == "all":
             self._sample_layers(run, account)
         return passage
 
-    def _stage(self, item: Item, now_fs: int | None) -> tuple[StageRecord, Account]:
-        """Run a stage at ``now_fs`` (None: nobody is shown it); all-reduces end it if they last beyond its attention in the memory."""
+    def _stage(self, item: Item) -> tuple[StageRecord, Account]:
+        """Run a stage; all-reduces end it if they last beyond its attention in the memory."""
         record = self.device.stage(item.work)
-        if self.watch is not None and now_fs is not None:
-            self.watch(self.number, item.work, record, now_fs - record.begin_ticks * self.device.tick_fs)
+        if self.watch is not None:
+            self.watch(item.work, record)
         account = of_stage(record)
         bound = self.bound(record)
         account.add(("bound",), bound)
@@ -173,7 +179,7 @@ class Group:
         stood = [self.planner.layer_items(run.sub_batches, layer) for layer in chosen]
         if self.layer_errors or not stood or not self.planner.uniform:
             return
-        counted = [sum(self._stage(item, None)[1][("ticks",)] for item in items) for items in stood]
+        counted = [sum(self._stage(item)[1][("ticks",)] for item in items) for items in stood]
         names = {item.work.name for item in stood[0]}
         mine = sum(account[("stage", name, "ticks")] for name in names) / account[("stage", min(names), "count")]
         mean = sum(counted) / len(counted)

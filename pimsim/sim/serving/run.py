@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from pimsim import units
 from pimsim.config import SystemConfig, WorkloadConfig
-from pimsim.devices.stage import StageRecord
+from pimsim.devices.stage import StageRecord, StageWork
 from pimsim.errors import InputError, Problem
 from pimsim.model.architecture import Architecture
 from pimsim.model.dtype import size_bytes
@@ -48,13 +48,11 @@ class Observed:
     """What is learnt from every simulated stage.
 
     Attributes:
-        pairs: (class, estimate, simulated ticks) of operators. stages: (group, begin in fs, record), as many as are ``wanted``.
+        pairs: (class, estimate, simulated ticks) of operators.
         folded: what was simulated once for several. checks: laws that the device checks: True, or waived.
     """
 
-    wanted: int = 0
     pairs: list[tuple[str, int, int]] = field(default_factory=list)
-    stages: list[tuple[int, int, StageRecord]] = field(default_factory=list)
     folded: dict[str, int] = field(default_factory=dict)
     checks: dict[str, bool | str] = field(default_factory=dict)
 
@@ -96,13 +94,13 @@ class Serving:
         return self.groups[0].device.tick_fs
 
 
-def simulate(config: SystemConfig, workload: WorkloadConfig, make_device: MakeDevice, *, wanted: int = 0,
+def simulate(config: SystemConfig, workload: WorkloadConfig, make_device: MakeDevice, *, kept: range = range(0),
              progress: Progress | None = None) -> Serving:
     """Serve a workload.
 
     Args:
         make_device: makes a device from the system and the part of the decoder that it holds.
-        wanted: stages whose records are kept for a timeline.
+        kept: iterations whose stages are kept for a timeline.
 
     Raises:
         InputError: the system cannot be built or cannot run the workload, with everything that keeps it.
@@ -122,10 +120,10 @@ def simulate(config: SystemConfig, workload: WorkloadConfig, make_device: MakeDe
     requests = requests_of(workload, state.kv)
     approximate = frozenset(config.system.approximate) | frozenset(workload.approximate)
     estimates = _estimates(config, parts[0], state, devices[0].tick_fs)
-    observed = Observed(wanted)
+    observed = Observed()
     anchors = {part.layers: Anchors(estimates) for part in parts} if "iterations" in approximate and workload.part == "all" else {}
     groups = [_group(n, config, workload, devices[n], parts[n], state, parallel, unit, estimates, anchors.get(parts[n].layers),
-                     approximate, observed) for n in range(parallel.pipeline)]
+                     approximate, observed, range(1) if workload.part == "block" else kept) for n in range(parallel.pipeline)]
     limit = 1 if workload.part != "all" else workload.iterations
     server = Server(state, groups, requests, limit, progress=progress)
     end_fs = server.run()
@@ -211,7 +209,7 @@ def pin_bandwidth(config: SystemConfig) -> int:
 
 def _group(number: int, config: SystemConfig, workload: WorkloadConfig, device: Device, part: Architecture, state: State,
            parallel: Parallel, unit: str, estimates: Estimates, anchors: Anchors | None, approximate: frozenset[str],
-           observed: Observed) -> Group:  # fmt: skip
+           observed: Observed, kept: range) -> Group:  # fmt: skip
     layout: Any = state.kv.layout
     inside: Mapping[str, Any] = {PIM: bool, NPU: _never, "crossover": estimates.memory_is_quicker}
     planner = Planner(part, layout, workload.part, "layers" in approximate, inside[unit])
@@ -219,10 +217,8 @@ def _group(number: int, config: SystemConfig, workload: WorkloadConfig, device: 
     network = Network(parallel.tensor, config.parallel.topology, None if link is None else Link(link.bandwidth, link.latency),
                       part.hidden * estimates.npu.precision_bytes)
 
-    def watch(group: int, work: Any, record: StageRecord, zero_fs: int) -> None:
+    def watch(work: StageWork, record: StageRecord) -> None:
         observed.pairs += estimates.pairs(work, record)
-        if len(observed.stages) < observed.wanted:
-            observed.stages.append((group, zero_fs, record))
         if record.folded:
             observed.folded[record.folded] = observed.folded.get(record.folded, 0) + 1
         for law, holds in record.checks.items():
@@ -230,7 +226,7 @@ def _group(number: int, config: SystemConfig, workload: WorkloadConfig, device: 
                 observed.checks[law] = holds
 
     exact = not approximate or workload.part != "all"
-    return Group(number, device, planner, network, exact, anchors, _ignore, estimates.bound_ticks, watch)
+    return Group(number, device, planner, network, exact, anchors, _ignore, estimates.bound_ticks, watch, kept)
 
 
 def _never(batch: Sequence[Any]) -> bool:
