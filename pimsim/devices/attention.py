@@ -93,6 +93,13 @@ class AttentionPlan:
         """Slots that a request has: q, and P of every query head."""
         return self.fills + self.layout.heads * self.layout.queries * self.layout.blocks(context)
 
+    def in_order(self, scored: Sequence[tuple[int, int, int]], issued: int) -> int:
+        """compat.softmax_in_order: when the last softmax of a request is begun, the one before it having been at ``issued``."""
+        for _, heads, tick in sorted(scored):
+            for _ in range(heads):
+                issued = max(issued + 1, tick)
+        return issued
+
     def vector_cycles(self, kind: str, elements: int) -> int:
         """Cycles of a row of so many elements."""
         return row_cycles(self.npu, kind, elements * (self.npu.precision_bytes if "byte_sized_vector" in self.keys else 1))
@@ -102,6 +109,7 @@ class Attention:
     """Attention of one lane in one stage.
 
     Attributes:
+        scored_at: of each request, its chunks, how many heads each has, and when their scores were at the NPU.
         logits_left: chunks whose P is not on its way yet. logits_end: when the last P was written. end: when the last result was.
         vector_cycles, elements: that the vector units have worked, and taken.
     """
@@ -117,12 +125,13 @@ class Attention:
         self.logits_left = len(self.members) * plan.fills
         self.begin = self.logits_end = self.end = tick
         self.vector_cycles = self.elements = 0
+        self.scored_at: dict[int, list[tuple[int, int, int]]] = {}
 
     def fork(self) -> Attention:
         """The same, to go on by itself."""
         other = Attention.__new__(Attention)
         other.__dict__.update(self.__dict__)
-        other._left, other._held = list(self._left), list(self._held)
+        other._left, other._held, other.scored_at = list(self._left), list(self._held), dict(self.scored_at)
         return other
 
     # ------------------------------------------------------------------ q K^T
@@ -168,6 +177,7 @@ class Attention:
                                         sizes * len(pieces))
         lane.write_ahead(lane.token(), places, done)
         self.logits_end = max(self.logits_end, done + lane.port.latency)
+        self.scored_at[self.members[index].number] = [*self.scored_at.get(self.members[index].number, []), (segment, len(pieces), tick)]
         if "logit_attend_barrier" in plan.keys:
             self._held.append((index, pieces))
         else:

@@ -17,6 +17,7 @@ from pimsim.dram.controller.contend_channel import ContendedChannel
 from pimsim.dram.controller.contend_plan import ContendPlan
 from pimsim.errors import SimulationError
 from pimsim.kernels import contend_layout as at
+from pimsim.mapping.synthetic import in_set_order
 from pimsim.mapping.tensor import Geometry
 
 Action = Callable[["Lane", int], None]
@@ -127,12 +128,13 @@ class Lane:
         if action is not None:
             self._actions[token] = action
 
-    def synthetic(self, count: int) -> Places:
-        """compat.synthetic_addresses: the next places of the circular region."""
+    def synthetic(self, count: int, instructions: np.ndarray | None = None) -> Places:
+        """compat.synthetic_addresses: the next places of the circular region; with the units of each instruction, in the order of a set."""
         unit = (self._synthetic + np.arange(count)) % self.region
         self._synthetic = (self._synthetic + count) % self.region
-        row, column = np.divmod(unit, self.geometry.columns)
-        return row % self.geometry.banks, row // self.geometry.banks, column
+        if instructions is not None:
+            unit = in_set_order(unit, instructions, self.numbers[0], self.geometry)
+        return self.geometry.places(unit)
 
     def _send(self, token: int, places: Places, tick: int, write: int) -> None:
         if not len(places[0]):

@@ -72,7 +72,7 @@ class NeuPimsDevice:
         numbers = range(memory.channels)
         region = max(part.hidden * part.ffn * 5 // 2 * self.spec.precision_bytes // memory.column_bytes // memory.channels // 2, 1)
         self.lanes = [Lane(self.plan, group, self._port, self.geometry, region)
-                      for group in ([numbers] if fold else [[n] for n in numbers])]
+                      for group in ([numbers] if fold and "unordered_requests" not in self.keys else [[n] for n in numbers])]
         self.npu = Npu(self.spec, self.clock, self.tensors, self, self.kv, (part.heads, part.kv_heads, part.head_dim), self.keys)
         self.now_ticks = 0
         self._token = 0
@@ -150,8 +150,11 @@ class NeuPimsDevice:
 
     def wait(self, until_ticks: int) -> None:
         """Nothing to do until a tick; refreshes go on."""
+        if until_ticks <= self.now_ticks:
+            return
         for lane in self.lanes:
             lane.run_to(until_ticks)
+            lane.channel.settle(until_ticks)
         self.now_ticks = max(self.now_ticks, until_ticks)
 
     # ------------------------------------------------------------------ attention
@@ -160,6 +163,7 @@ class NeuPimsDevice:
         """Give every channel the attention of its requests."""
         busy = any(getattr(op, "kind", "gemm") != "gemm" for op in npu)
         mine = by_channel(members)
+        self._members = members
         self.npu.vector_units = self.spec.vector_units
         if not mine:
             return
@@ -206,9 +210,21 @@ class NeuPimsDevice:
         """The last q K^T is done."""
         self._barrier = False
         tick = max([lane.attention.logits_end for lane in self.lanes if lane.attention] + [0])
+        if "softmax_in_order" in self.keys:
+            tick = max(tick, self._in_order())
         for lane in self.lanes:
             if lane.attention:
                 lane.attention.release(lane, max(tick, lane.now))
+
+    def _in_order(self) -> int:
+        """compat.softmax_in_order: when the last P is written, one softmax being begun a cycle in the order of the batch."""
+        scored = {number: chunks for lane in self.lanes if lane.attention for number, chunks in lane.attention.scored_at.items()}
+        issued = 0
+        end = 0
+        for member in self._members:
+            issued = self.attention.in_order(scored[member.number], issued)
+            end = issued + self.clock.ticks(self.attention.vector_cycles("softmax", member.context)) + 2 * self._port.latency
+        return end
 
     # ------------------------------------------------------------------ what the NPU asks of the channels
 
@@ -263,7 +279,10 @@ class NeuPimsDevice:
     def _send(self, lane: Lane, token: int, local: np.ndarray, counts: np.ndarray, tick: int, write: int) -> None:
         if not write:
             lane.segments[token] = counts
-        places = lane.synthetic(len(local)) if "synthetic_addresses" in self.keys else self.geometry.places(local)
+        if "synthetic_addresses" in self.keys:
+            places = lane.synthetic(len(local), counts if "unordered_requests" in self.keys else None)
+        else:
+            places = self.geometry.places(local)
         (lane.write if write else lane.read)(token, places, tick)
 
     def _own(self, own: Own, tick: int, write: int) -> int:

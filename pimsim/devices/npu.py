@@ -277,7 +277,7 @@ class Npu:
         """A vector operator; returns when its last row is done."""
         spec, tensors = self.spec, self.tensors
         operands = len(op.sources)
-        row = row_cycles(spec, op.kind, op.n, operands)
+        row = row_cycles(spec, op.kind, 0 if "lost_vector_sizes" in self.keys else op.n, operands)
         work.elements = op.m * op.n
         work.vector_cycles = op.m * row
         group = spec.vector_units * ceil_div(op.m, spec.vector_units * GROUPS)

@@ -16,13 +16,13 @@ def bound_ticks(mapping: PimGptMapping, op: Operator) -> int:
     """The least ticks of one operator."""
     memory, pace = mapping.memory, mapping.pace
     if op.macs:
-        compute = ceil_div(op.macs, memory.units * memory.lanes) * pace.mac
+        compute = ceil_div(op.macs, memory.units * mapping.held(op).lanes) * pace.mac
         results = ceil_div(op.rows, memory.lanes * memory.channels) * pace.burst
         return max(compute, results)
-    work = asic_work(op)
-    if work is not None:
-        spent = cost(mapping.asic, *work)
-        cycles = max(spent.adds // mapping.asic.adders, spent.multiplies // mapping.asic.multipliers)
+    work = [cost(mapping.asic, *one) for one in asic_work(op)]
+    if work:
+        cycles = max(sum(one.adds for one in work) // mapping.asic.adders,
+                     sum(one.multiplies for one in work) // mapping.asic.multipliers)
         return cycles * pace.asic_cycle_fs // pace.tick_fs
     if op.kind == "kv_append":
         return ceil_div(op.rows // 2, memory.lanes * memory.channels) * pace.burst

@@ -33,3 +33,17 @@ def value_dim(block: Block, append: int) -> int:
     if not is_latent(op):
         return op.head_dim
     return attend.head_dim if attend is not None else 0
+
+
+def splits(block: Block, index: int) -> int:
+    """Parts that the context is cut into, of an append or of what reads it (:mod:`pimsim.model.decoding.split`).
+
+    Every part has the append's key-value heads to itself: the reader has so many times as many. Slot n of the cache is slot n // parts of
+    part n % parts.
+    """
+    op = block.operators[index]
+    if op.kind == "kv_append":
+        score = reader(block, index, "score")
+        return score.kv_heads // op.kv_heads if score is not None else 1
+    appends = [block.operators[dep] for dep in op.deps if dep >= 0 and block.operators[dep].kind == "kv_append"]
+    return op.kv_heads // appends[0].kv_heads if appends else 1

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from pimsim.mapping.geometry import HeadWeights, Keys, Memory, Values, Weights, ceil_div
+from pimsim.model.dtype import size_bytes
 from pimsim.model.operator import Operator
-
-BF16_BYTES = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +19,7 @@ class Count:
 
     Attributes:
         macs: all-bank MAC commands (one column of every bank).
+        products: multiplications that those have room for.
         fills, results: bursts into operand buffers and out of accumulators.
         writes, reads: plain column writes and reads.
         stored_bytes: bytes of weights, K or V that the operator uses: what a conventional memory would move.
@@ -31,57 +31,62 @@ class Count:
     writes: int = 0
     reads: int = 0
     stored_bytes: int = 0
+    products: int = 0
 
     def __add__(self, other: Count) -> Count:
         return Count(self.macs + other.macs, self.fills + other.fills, self.results + other.results,
-                     self.writes + other.writes, self.reads + other.reads, self.stored_bytes + other.stored_bytes)
+                     self.writes + other.writes, self.reads + other.reads, self.stored_bytes + other.stored_bytes,
+                     self.products + other.products)
 
     def times(self, factor: int) -> Count:
         """So many of the same."""
         return Count(self.macs * factor, self.fills * factor, self.results * factor, self.writes * factor,
-                     self.reads * factor, self.stored_bytes * factor)
+                     self.reads * factor, self.stored_bytes * factor, self.products * factor)
 
 
-def count(memory: Memory, op: Operator, capacity: int, value_dim: int = 0) -> Count:
+def count(memory: Memory, op: Operator, capacity: int, value_dim: int = 0, parts: int = 1) -> Count:
     """Commands of an operator; nothing for what the ASIC does by itself.
 
+    ``memory``: as it holds the operator's stored operand.
     ``value_dim``: of a kv_append, elements of a head's value where they are not as many as its key's.
+    ``parts``: splits of the context (:mod:`pimsim.mapping.cache`).
     """
     if op.kind not in ("matvec", "head_matvec", "kv_append", "score", "attend", "embed"):
         return Count()
     return _count(memory, op.kind, op.rows, op.cols, op.heads, op.kv_heads, op.head_dim, op.context, capacity,
-                  value_dim or op.head_dim)
+                  value_dim or op.head_dim, op.stored_dtype, parts)
 
 
 @lru_cache(maxsize=65536)
 def _count(memory: Memory, kind: str, rows: int, cols: int, heads: int, kv_heads: int, head_dim: int, context: int,
-           capacity: int, value_dim: int) -> Count:
+           capacity: int, value_dim: int, stored_dtype: str, parts: int) -> Count:
+    def products(macs: int, fills: int, results: int, elements: int) -> Count:
+        return Count(macs=macs, fills=fills, results=results, stored_bytes=size_bytes(elements, stored_dtype),
+                     products=macs * memory.banks * memory.lanes)
+
     channels = range(memory.channels)
     if kind == "matvec":
         w = Weights(memory, rows, cols)
         columns, chunks = sum(w.chunk_columns), len(w.chunk_columns)
         slots = [w.channel_slots(c) for c in channels]
-        return Count(macs=columns * sum(slots), fills=columns * sum(s > 0 for s in slots), results=chunks * sum(slots),
-                     stored_bytes=rows * cols * BF16_BYTES)
+        return products(columns * sum(slots), columns * sum(s > 0 for s in slots), chunks * sum(slots), rows * cols)
     if kind == "head_matvec":
         h = HeadWeights.of(memory, heads, rows // heads, cols)
         columns, chunks = sum(h.chunk_columns), len(h.chunk_columns)
-        return Count(macs=h.heads * h.subs * columns, fills=h.heads * h.packed * columns, results=h.heads * h.subs * chunks,
-                     stored_bytes=rows * cols * BF16_BYTES)
+        return products(h.heads * h.subs * columns, h.heads * h.packed * columns, h.heads * h.subs * chunks, rows * cols)
     if kind == "embed":
-        return Count(reads=cols * ceil_div(rows, memory.lanes), stored_bytes=rows * cols * BF16_BYTES)
+        return Count(reads=cols * ceil_div(rows, memory.lanes), stored_bytes=size_bytes(rows * cols, stored_dtype))
     keys, values = Keys(memory, kv_heads, head_dim, capacity), Values.of(memory, kv_heads, value_dim, capacity)
     share = heads // kv_heads if kv_heads else 1
     if kind == "kv_append":
-        dimensions = sum(values.sub_banks(sub) for sub in range(values.subs))
-        return Count(writes=kv_heads * keys.head_columns + values.heads * dimensions,
-                     stored_bytes=kv_heads * (head_dim + value_dim) * BF16_BYTES)
-    stored = kv_heads * head_dim * context * BF16_BYTES
+        return Count(writes=kv_heads * (keys.head_places + value_dim),
+                     stored_bytes=size_bytes(kv_heads * (head_dim + value_dim), stored_dtype))
+    stored = kv_heads * head_dim * context
     if kind == "score":
-        groups = [keys.channel_groups(c, context) for c in channels]
-        return Count(macs=heads * keys.head_columns * sum(groups), fills=heads * keys.head_columns * sum(g > 0 for g in groups),
-                     results=heads * sum(groups), stored_bytes=stored)
+        groups = [keys.channel_groups(c, context * parts) for c in channels]
+        whole = heads // parts
+        columns = whole * keys.head_columns
+        return products(columns * sum(groups), columns * sum(g > 0 for g in groups), whole * sum(groups), stored)
     columns_of = values.chunk_columns(context)
     passes = values.heads * share
-    return Count(macs=passes * values.subs * sum(columns_of), fills=passes * sum(columns_of),
-                 results=passes * values.subs * len(columns_of), stored_bytes=stored)
+    return products(passes * values.subs * sum(columns_of), passes * sum(columns_of), passes * values.subs * len(columns_of), stored)

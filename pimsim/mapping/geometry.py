@@ -13,13 +13,20 @@
   output j of it in bank ``j % banks``, sub ``j // banks``. Short rows are shared: as many subs as fit stand behind one another, and
   the operand buffer holds the head's input as often.
 
+Elements narrower than 16 bits (quantised weights, K or V) lie closer: a column holds ``lanes x pack`` of them. Either the units have as
+many more lanes, and then ``lanes`` grows; or a column takes ``pack`` MACs, one after the other, of ``lanes`` elements each, and as
+the operand buffer holds no more than before, a row holds ``pack`` chunks. What is counted in *columns* of an operand is always MACs, and
+bursts into the buffer; *places* are the columns of the row that they lie in.
+
 Everything here is counting; the programs that follow from it are in ``pimsim.mapping.pim_gpt``.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+
+BF16_BITS = 16
 
 
 def ceil_div(a: int, b: int) -> int:
@@ -38,17 +45,32 @@ def cache_slot(tokens: int, attended: int) -> int:
 
 @dataclass(frozen=True)
 class Memory:
-    """The memory as the mapping sees it: ``lanes`` elements a column, ``columns`` columns a row."""
+    """The memory as the mapping sees it: ``lanes`` elements a MAC, ``pack`` MACs a column, ``columns`` columns a row."""
 
     channels: int
     banks: int
     lanes: int
     columns: int
+    pack: int = 1
+
+    def holding(self, bits: int, *, scale: bool) -> Memory:
+        """The memory with elements of ``bits`` bits instead of 16; ``scale``: its units have as many more lanes."""
+        narrow = BF16_BITS // bits
+        return replace(self, lanes=self.lanes * narrow) if scale else replace(self, pack=narrow)
 
     @property
     def row_elements(self) -> int:
-        """Elements of one row of one bank."""
+        """Elements of a chunk: what the operand buffer takes of one row's width, and a row of one bank of 16-bit elements."""
         return self.lanes * self.columns
+
+    def places(self, columns: int) -> int:
+        """Columns of a row that so many columns of an operand lie in."""
+        return ceil_div(columns, self.pack)
+
+    def chunk_place(self, chunk: int) -> tuple[int, int]:
+        """(which row of those behind one another, first column) of a chunk."""
+        row, part = divmod(chunk, self.pack)
+        return row, part * (self.columns // self.pack)
 
     @property
     def units(self) -> int:
@@ -91,7 +113,7 @@ class Weights:
     @property
     def rows(self) -> int:
         """Rows of every bank."""
-        return len(self.chunk_columns) * self.slots
+        return ceil_div(len(self.chunk_columns), self.memory.pack) * self.slots
 
 
 @dataclass(frozen=True)
@@ -108,11 +130,17 @@ class Keys:
         """Columns of one head's key."""
         return ceil_div(self.head_dim, self.memory.lanes)
 
+    @property
+    def head_places(self) -> int:
+        """Columns of a row that one head's key lies in."""
+        return self.memory.places(self.head_columns)
+
     @cached_property
     def chunk_heads(self) -> tuple[int, ...]:
         """Heads of each chunk. A head larger than a row is refused by the mapping."""
-        full, rest = divmod(self.heads, self.memory.columns // self.head_columns)
-        return (self.memory.columns // self.head_columns,) * full + ((rest,) if rest else ())
+        most = min(self.memory.columns // self.head_columns, self.memory.columns // self.memory.pack // self.head_places)
+        full, rest = divmod(self.heads, most)
+        return (most,) * full + ((rest,) if rest else ())
 
     @property
     def groups(self) -> int:
@@ -133,7 +161,7 @@ class Keys:
     @property
     def rows(self) -> int:
         """Rows of every bank."""
-        return len(self.chunk_heads) * self.groups
+        return ceil_div(len(self.chunk_heads), self.memory.pack) * self.groups
 
 
 @dataclass(frozen=True)
@@ -155,6 +183,11 @@ class Values:
         """Heads of a channel: they spread unevenly when channels do not divide them."""
         return ceil_div(max(self.heads - channel, 0), self.memory.channels)
 
+    def channel_slots(self, channel: int, first: int, end: int) -> range:
+        """Head slots of a channel that hold the heads from ``first`` to ``end``."""
+        channels = self.memory.channels
+        return range(ceil_div(max(first - channel, 0), channels), ceil_div(max(end - channel, 0), channels))
+
     @property
     def subs(self) -> int:
         """Dimensions of a head in the fullest bank."""
@@ -163,7 +196,7 @@ class Values:
     @property
     def chunks(self) -> int:
         """Rows that one dimension takes when the cache is full."""
-        return ceil_div(self.capacity, self.memory.row_elements)
+        return ceil_div(self.capacity, self.memory.row_elements * self.memory.pack)
 
     def chunk_columns(self, tokens: int) -> tuple[int, ...]:
         """Columns of each chunk that ``tokens`` tokens fill."""
@@ -176,7 +209,13 @@ class Values:
 
     def row(self, head_slot: int, sub: int, chunk: int) -> int:
         """Row, within the region, of one (head of the channel, sub, chunk)."""
-        return (head_slot * self.subs + sub) * self.chunks + chunk
+        return (head_slot * self.subs + sub) * self.chunks + self.memory.chunk_place(chunk)[0]
+
+    def slot_place(self, slot: int) -> tuple[int, int]:
+        """(row within a dimension's, column) of a token's slot."""
+        chunk, element = divmod(slot, self.memory.row_elements)
+        row, column = self.memory.chunk_place(chunk)
+        return row, column + element // (self.memory.lanes * self.memory.pack)
 
     @property
     def rows(self) -> int:
@@ -211,18 +250,18 @@ class HeadWeights:
 
     @cached_property
     def packed(self) -> int:
-        """Subs that share a row."""
+        """Subs that share a row, as many as the buffer holds the input for."""
         return min(self.memory.columns // self.chunk_columns[0], self.subs)
 
     @property
     def chunk_rows(self) -> int:
-        """Rows of one chunk of a head."""
+        """Rows of one chunk of a head, not counting chunks that share them."""
         return ceil_div(self.subs, self.packed)
 
     @property
     def head_rows(self) -> int:
         """Rows of one head."""
-        return len(self.chunk_columns) * self.chunk_rows
+        return ceil_div(len(self.chunk_columns), self.memory.pack) * self.chunk_rows
 
     def channel_heads(self, channel: int) -> int:
         """Heads of a channel."""
@@ -231,7 +270,9 @@ class HeadWeights:
     def place(self, head_slot: int, chunk: int, sub: int) -> tuple[int, int]:
         """(row within the region, first column) of one (head of the channel, chunk, sub)."""
         row, part = divmod(sub, self.packed)
-        return head_slot * self.head_rows + chunk * self.chunk_rows + row, part * self.chunk_columns[chunk]
+        above, column = self.memory.chunk_place(chunk)
+        return (head_slot * self.head_rows + above * self.chunk_rows + row,
+                column + part * self.memory.places(self.chunk_columns[chunk]))
 
     @property
     def rows(self) -> int:

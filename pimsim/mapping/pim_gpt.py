@@ -17,17 +17,20 @@ from dataclasses import dataclass, field
 from pimsim.asic.latency import cost
 from pimsim.asic.operations import OPERATIONS
 from pimsim.asic.spec import AsicSpec
-from pimsim.mapping.cache import attended, value_dim
-from pimsim.mapping.geometry import HeadWeights, Keys, Memory, Values, Weights, cache_slot, ceil_div
+from pimsim.mapping.cache import attended, splits, value_dim
+from pimsim.mapping.geometry import BF16_BITS, HeadWeights, Keys, Memory, Values, Weights, cache_slot, ceil_div
 from pimsim.mapping.pim_gpt_program import Commands, Pace, Programs
 from pimsim.mapping.placement import Placement
 from pimsim.mapping.program import ProgramLibrary
 from pimsim.mapping.task import Task, TaskList
+from pimsim.model.dtype import BITS
 from pimsim.model.operator import Operator
 from pimsim.model.trace import Block, Step
 
 NORMS = frozenset({"layernorm", "rmsnorm", "softmax"})
 """Kinds that the ASIC computes row by row; they need all of their input first."""
+STORED = frozenset({"matvec", "head_matvec", "kv_append", "score", "attend"})
+"""Kinds whose operand in the memory may be narrower than 16 bits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,18 +44,27 @@ class Product:
     first: int
 
 
-def asic_work(op: Operator) -> tuple[str, int, int] | None:
-    """(kind, rows, columns) of what the ASIC does for an operator by itself; None for what needs the memory.
+def asic_work(op: Operator) -> tuple[tuple[str, int, int], ...]:
+    """(kind, rows, columns) of what the ASIC does for an operator by itself, one after the other; nothing for what needs the memory.
 
     Kinds and sizes are those of :func:`pimsim.asic.latency.cost`.
     """
     if op.kind == "topk":
-        return f"topk:{op.rows}", op.batch, op.cols
-    if op.kind == "combine":
-        return op.kind, op.rows, op.cols
+        return ((f"topk:{op.rows}", op.batch, op.cols),)
+    if op.kind == "merge":  # weights of a head's splits follow from their maxima and sums as a softmax does
+        return ("softmax", op.heads // op.cols, op.cols), ("merge", op.rows, op.cols)
+    if op.kind == "evict":
+        return (("evict", op.heads, op.context),)
     if op.kind not in OPERATIONS:
-        return None
-    return (op.kind, op.rows // op.cols, op.cols) if op.kind in NORMS else (op.kind, op.rows, 1)
+        return ()
+    rows = op.rows // op.cols if op.kind in NORMS else op.rows
+    return ((op.kind, rows, op.cols if OPERATIONS[op.kind].by_row else 1),)
+
+
+def held(memory: Memory, op: Operator, scale: bool) -> Memory:
+    """The memory as it holds an operator's weights, K or V; ``scale``: see :meth:`Memory.holding`."""
+    bits = BITS[op.stored_dtype] if op.kind in STORED else BF16_BITS
+    return memory if bits == BF16_BITS else memory.holding(bits, scale=scale)
 
 
 def category(op: Operator) -> str:
@@ -69,15 +81,20 @@ class PimGptMapping:
     overlap: str
     placement: Placement
     capacity: int
+    scale: bool = False
     _places: dict[tuple[int, int, str], tuple[int, int]] = field(default_factory=dict)
-    _products: dict[tuple[int, int], Product] = field(default_factory=dict)
-    _keys: dict[tuple[int, int], Keys] = field(default_factory=dict)
-    _values: dict[tuple[int, int], Values] = field(default_factory=dict)
+    _products: dict[Weights, Product] = field(default_factory=dict)
+    _keys: dict[tuple[Memory, int, int, int], Keys] = field(default_factory=dict)
+    _values: dict[tuple[Memory, int, int, int], Values] = field(default_factory=dict)
 
     @property
     def memory(self) -> Memory:
         """The memory as the mapping sees it."""
         return self.programs.memory
+
+    def held(self, op: Operator) -> Memory:
+        """The memory as it holds an operator's weights, K or V."""
+        return held(self.memory, op, self.scale)
 
     @property
     def commands(self) -> Commands:
@@ -153,10 +170,9 @@ class PimGptMapping:
 
     def _asic_ticks(self, op: Operator, elements: int = 0) -> int:
         work = asic_work(op)
-        if work is None:
+        if not work:
             raise ValueError(f"the ASIC has no operation for operator '{op.name}' ({op.kind})")
-        kind, rows, columns = work
-        return self.pace.ticks(cost(self.asic, kind, elements or rows, columns).cycles)
+        return self.pace.ticks(sum(cost(self.asic, kind, elements or rows, columns).cycles for kind, rows, columns in work))
 
     def _io_ticks(self, bursts: int) -> int:
         """Least ticks in which the ASIC gives out or takes in so many bursts (a broadcast counts once)."""
@@ -167,7 +183,7 @@ class PimGptMapping:
 
     def _matvec(self, out: TaskList, index: int, op: Operator, block: Block, after: tuple[int, ...],
                 followers: Iterable[Operator]) -> int:
-        product = self._product(op.rows, op.cols)
+        product = self._product(Weights(self.held(op), op.rows, op.cols))
         row, step = self._place(block, op.name)
         pim = out.add(Task(index, category(op), product.programs, row, step, duration=product.io_ticks,
                            first=product.first, after=after))
@@ -179,14 +195,13 @@ class PimGptMapping:
         tail = self._product_work(op, product.chunks, batch) + sum(self._asic_ticks(f, batch) for f in followers)
         return out.add(Task(index, f"{category(op)}_sum", duration=work, tail=tail, first=tail, streams=(pim,)))
 
-    def _product(self, outputs: int, inputs: int) -> Product:
-        if (outputs, inputs) not in self._products:
-            weights = Weights(self.memory, outputs, inputs)
+    def _product(self, weights: Weights) -> Product:
+        if weights not in self._products:
             programs = self._each(weights.channel_slots, lambda slots: self.programs.weight(weights, slots))
             chunks = len(weights.chunk_columns)
             bursts = sum(weights.chunk_columns) + chunks * weights.slots * self.memory.channels
-            self._products[outputs, inputs] = Product(programs, chunks, self._io_ticks(bursts), self._first(weights))
-        return self._products[outputs, inputs]
+            self._products[weights] = Product(programs, chunks, self._io_ticks(bursts), self._first(weights))
+        return self._products[weights]
 
     def _first(self, weights: Weights) -> int:
         """Ticks to the first complete output at the earliest: behind all chunks but the last (without any refresh)."""
@@ -202,7 +217,7 @@ class PimGptMapping:
 
     def _head_matvec(self, out: TaskList, index: int, op: Operator, block: Block, after: tuple[int, ...]) -> int:
         """A product for each head; a channel works through its heads one after the other."""
-        weights = HeadWeights.of(self.memory, op.heads, op.rows // op.heads, op.cols)
+        weights = HeadWeights.of(self.held(op), op.heads, op.rows // op.heads, op.cols)
         programs = self._each(weights.channel_heads, lambda heads: self.programs.head_weight(weights, heads))
         chunks = len(weights.chunk_columns)
         bursts = weights.heads * (weights.packed * sum(weights.chunk_columns) + chunks * weights.subs)
@@ -218,27 +233,32 @@ class PimGptMapping:
 
     def _append(self, out: TaskList, index: int, op: Operator, block: Block,
                 after: tuple[int, ...]) -> tuple[tuple[int, ...], list[Task]]:
-        keys, values = self._key_cache(op), self._value_cache(op.kv_heads, value_dim(block, index))
-        slot = cache_slot(op.context, attended(block, index))
-        channel, bank, group = keys.bank(slot)
+        parts = splits(block, index)
+        keys = self._key_cache(op, op.kv_heads, parts)
+        values = self._value_cache(op, op.kv_heads * parts, value_dim(block, index), parts)
+        slot, part = divmod(cache_slot(op.context, attended(block, index) * parts), parts)
+        channel, bank, group = keys.bank(slot * parts + part)
         key_program = self.programs.key_append(keys, bank)
         row, step = self._place(block, "kv_append.k")
         key_programs = tuple(key_program if c == channel else -1 for c in range(self.memory.channels))
         done = (out.add(Task(index, "k_append", key_programs, row + group, step, after=after)),)
-        chunk, element = divmod(slot, self.memory.row_elements)
-        value_programs = self._each(values.channel_heads, lambda heads: self.programs.value_append(values, heads))
+        own = values.heads // parts
+        value_programs = tuple(self.programs.value_append(values, values.channel_slots(c, part * own, (part + 1) * own))
+                               for c in range(self.memory.channels))
         row, step = self._place(block, "kv_append.v")
-        value = Task(index, "v_append", value_programs, row + chunk, step, element // self.memory.lanes, after=after)
+        below, column = values.slot_place(slot)
+        value = Task(index, "v_append", value_programs, row + below, step, column, after=after)
         if out.serial:
             return (*done, out.add(value)), []
         return done, [value]
 
     def _score(self, out: TaskList, index: int, op: Operator, block: Block, after: tuple[int, ...]) -> int:
-        keys = self._key_cache(op)
+        parts = splits(block, index)  # makes no difference to K, whose tokens are in as many banks as there are
+        keys = self._key_cache(op, op.kv_heads // parts, parts)
         passes = op.heads // op.kv_heads
-        groups = [keys.channel_groups(c, op.context) for c in range(self.memory.channels)]
+        groups = [keys.channel_groups(c, op.context * parts) for c in range(self.memory.channels)]
         programs = self._each(groups.__getitem__, lambda n: self.programs.score(keys, n, passes))
-        bursts = passes * (op.kv_heads * keys.head_columns + op.kv_heads * sum(groups))
+        bursts = passes * keys.heads * (keys.head_columns + sum(groups))
         row, step = self._place(block, "kv_append.k")
         return out.add(Task(index, "score", programs, row, step, duration=self._io_ticks(bursts),
                             first=self.pace.first_result, after=after))
@@ -253,7 +273,7 @@ class PimGptMapping:
         return tuple(tasks)
 
     def _attend(self, out: TaskList, index: int, op: Operator, block: Block, after: tuple[int, ...]) -> tuple[int, ...]:
-        values = self._value_cache(op.kv_heads, op.head_dim)
+        values = self._value_cache(op, op.kv_heads, op.head_dim, splits(block, index))
         share = op.heads // op.kv_heads  # query heads that share a value head
         chunks = values.chunk_columns(op.context)
         row, step = self._place(block, "kv_append.v")
@@ -297,16 +317,16 @@ class PimGptMapping:
         programs = {n: program(n) for n in dict.fromkeys(shares)}
         return tuple(programs[n] for n in shares)
 
-    def _key_cache(self, op: Operator) -> Keys:
-        shape = op.kv_heads, op.head_dim
+    def _key_cache(self, op: Operator, heads: int, parts: int) -> Keys:
+        shape = self.held(op), heads, op.head_dim, ceil_div(self.capacity, parts) * parts
         if shape not in self._keys:
-            self._keys[shape] = Keys(self.memory, *shape, self.capacity)
+            self._keys[shape] = Keys(*shape)
         return self._keys[shape]
 
-    def _value_cache(self, kv_heads: int, head_dim: int) -> Values:
-        shape = kv_heads, head_dim
+    def _value_cache(self, op: Operator, heads: int, head_dim: int, parts: int) -> Values:
+        shape = self.held(op), heads, head_dim, ceil_div(self.capacity, parts)
         if shape not in self._values:
-            self._values[shape] = Values.of(self.memory, *shape, self.capacity)
+            self._values[shape] = Values.of(*shape)
         return self._values[shape]
 
     def _place(self, block: Block, name: str) -> tuple[int, int]:

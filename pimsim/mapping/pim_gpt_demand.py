@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from pimsim.asic.operations import OPERATIONS, find
 from pimsim.asic.spec import AsicSpec
 from pimsim.errors import InputError, Problem
-from pimsim.mapping.cache import value_dim
-from pimsim.mapping.geometry import HeadWeights, Keys, Memory, Values, Weights, ceil_div
-from pimsim.mapping.pim_gpt import asic_work
+from pimsim.mapping.cache import splits, value_dim
+from pimsim.mapping.geometry import BF16_BITS, HeadWeights, Keys, Memory, Values, Weights, ceil_div
+from pimsim.mapping.pim_gpt import asic_work, held
 from pimsim.model.architecture import Architecture
 from pimsim.model.dtype import BITS
-from pimsim.model.operator import Operator
+from pimsim.model.operator import KINDS, Operator
 from pimsim.model.trace import Block, Trace
 
-ELEMENT_BITS = 16
+_EXPERT = re.compile(r"^experts\.\d+\.")
 FIXED = frozenset({"matvec", "head_matvec", "embed"})
 """Operators whose stored operands do not change with the context."""
 IN_MEMORY = frozenset({"matvec", "head_matvec", "kv_append", "score", "attend", "embed"})
 
 
-def demands(memory: Memory, asic: AsicSpec, trace: Trace) -> tuple[dict[tuple[int, str], int], int]:
+def demands(memory: Memory, asic: AsicSpec, trace: Trace, *, scale: bool = False) -> tuple[dict[tuple[int, str], int], int]:
     """Rows of every bank that each (layer, tensor) of a trace needs, and the tokens that the KV space is reserved for.
 
-    Of a mixture of experts, all are there, whichever of them the trace uses.
+    Of a mixture of experts, all are there, whichever of them the trace uses; of a matrix that is used in part, all of it.
+    ``scale``: see :meth:`Memory.holding`.
 
     Raises:
         InputError: every operator that this mapping cannot run, with its name.
@@ -50,7 +52,7 @@ def demands(memory: Memory, asic: AsicSpec, trace: Trace) -> tuple[dict[tuple[in
                 if problem:
                     problems.setdefault(op.name, problem)
                     continue
-                for name, need in _rows(memory, block, index, capacity, trace.architecture):
+                for name, need in _rows(held(memory, op, scale), block, index, capacity, trace):
                     for r in range(block.repeat):
                         at = (block.first_layer + r, name)
                         rows[at] = max(rows.get(at, 0), need)
@@ -59,25 +61,27 @@ def demands(memory: Memory, asic: AsicSpec, trace: Trace) -> tuple[dict[tuple[in
     for block in sorted(seen.values(), key=lambda block: (block.first_layer, block.repeat)):
         # layers that are folded into one block lie evenly spaced, so they get the rows of the largest
         fixed = [i for i, op in enumerate(block.operators) if op.kind in FIXED and not _of_expert(op.name)]
-        for name in {name for i in fixed for name, _ in _rows(memory, block, i, capacity, trace.architecture)}:
+        for name in {name for i in fixed for name, _ in _rows(memory, block, i, capacity, trace)}:
             layers = [(block.first_layer + r, name) for r in range(block.repeat)]
             rows.update(dict.fromkeys(layers, max(rows[layer] for layer in layers)))
     return rows, capacity
 
 
-def _rows(memory: Memory, block: Block, index: int, capacity: int, arch: Architecture | None) -> Iterable[tuple[str, int]]:
+def _rows(memory: Memory, block: Block, index: int, capacity: int, trace: Trace) -> Iterable[tuple[str, int]]:
     """(tensor, rows of every bank) that an operator's stored operands need; of an expert, those of all experts."""
     op = block.operators[index]
     if op.kind == "matvec":
-        rows = Weights(memory, op.rows, op.cols).rows
-        yield from ((name, rows) for name in _experts(op.name, arch))
+        rows = Weights(memory, *trace.stored.get(_EXPERT.sub("experts.", op.name), (op.rows, op.cols))).rows
+        yield from ((name, rows) for name in _experts(op.name, trace.architecture))
     elif op.kind == "head_matvec":
         yield op.name, HeadWeights.of(memory, op.heads, op.rows // op.heads, op.cols).rows
     elif op.kind == "kv_append":
-        yield "kv_append.k", Keys(memory, op.kv_heads, op.head_dim, capacity).rows
-        yield "kv_append.v", Values.of(memory, op.kv_heads, value_dim(block, index), capacity).rows
+        parts = splits(block, index)
+        tokens = ceil_div(capacity, parts)
+        yield "kv_append.k", Keys(memory, op.kv_heads, op.head_dim, tokens * parts).rows
+        yield "kv_append.v", Values.of(memory, op.kv_heads * parts, value_dim(block, index), tokens).rows
     elif op.kind == "embed":
-        yield op.name, ceil_div(ceil_div(_entries(op, arch), memory.units) * ceil_div(op.rows, memory.lanes), memory.columns)
+        yield op.name, ceil_div(ceil_div(_entries(op, trace.architecture), memory.units) * ceil_div(op.rows, memory.lanes), memory.columns)
 
 
 def _of_expert(name: str) -> bool:
@@ -97,7 +101,7 @@ def _entries(op: Operator, arch: Architecture | None) -> int:
     """Entries of the tables that a look-up reads from; a trace without an architecture names only what it reads."""
     if arch is None:
         return op.cols
-    if op.name == "position":
+    if op.name.endswith("position"):
         return arch.max_position
     return arch.vocab + (arch.max_position if op.cols > 1 else 0)
 
@@ -108,10 +112,11 @@ def _unsupported(memory: Memory, asic: AsicSpec, block: Block, index: int) -> Pr
     where = f"operator '{op.name}' ({op.kind})"
     if op.batch != 1:
         return Problem(f"a batch of {op.batch}", "mapping pim-gpt runs one sequence at a time", key="workload.batch")
-    for dtype in (op.dtype, op.stored_dtype):
-        if dtype and BITS.get(dtype) != ELEMENT_BITS:
-            return Problem(f"elements of {dtype}", "the MAC units of mapping pim-gpt take 16-bit elements: bf16, fp16",
-                           key="workload.dtype")
+    if op.dtype and BITS.get(op.dtype) != BF16_BITS:
+        return Problem(f"activations of {op.dtype}", "mapping pim-gpt has 16-bit activations: bf16, fp16", key="workload.dtype")
+    if op.stored_dtype and BITS.get(op.stored_dtype, 32) > BF16_BITS:
+        key = "kv_dtype" if KINDS[op.kind].contextual else "weight_dtype"
+        return Problem(f"stored elements of {op.stored_dtype}", "16 bits or less", key=f"workload.{key}")
     if op.kind in ("kv_append", "score", "attend"):
         columns = ceil_div(op.head_dim, memory.lanes)
         if columns > memory.columns:
@@ -122,11 +127,12 @@ def _unsupported(memory: Memory, asic: AsicSpec, block: Block, index: int) -> Pr
     if op.kind in IN_MEMORY:
         return None
     work = asic_work(op)
-    if work is None:
+    if not work:
         return Problem(f"{where}: neither the memory nor the ASIC can run it",
                        "kinds: " + ", ".join(sorted({*IN_MEMORY, *OPERATIONS})))
     try:
-        find(work[0]).check(asic)
+        for kind, _, _ in work:
+            find(kind).check(asic)
     except InputError as error:
         missing = error.problems[0]
         return Problem(f"{where}: {missing.message}", missing.allowed, key=missing.key)

@@ -70,6 +70,12 @@ class Programs:
         for bank in range(0, self.memory.banks, self.commands.activate_step):
             p.command(self.commands.activate_all, bank=bank, row=row, boundary=bank == 0)
 
+    def _macs(self, p: ProgramBuilder, memory: Memory, row: int, column: int, columns: int) -> None:
+        """So many columns of an operand: where several lie in one place, all places over and over."""
+        places = memory.places(columns)
+        for begin in range(0, columns, places):
+            p.command(self.commands.mac_all, row=row, column=column, count=min(places, columns - begin))
+
     def weight(self, weights: Weights, slots: int) -> int:
         if not slots:
             return -1
@@ -77,14 +83,15 @@ class Programs:
 
         def build(p: ProgramBuilder) -> None:
             for chunk, columns in enumerate(weights.chunk_columns):
-                row = chunk * weights.slots
+                above, column = weights.memory.chunk_place(chunk)
+                row = above * weights.slots
                 self._open_all(p, row)  # while the buffer fills
                 p.command(c.buffer_write, count=columns)
                 with p.loop(slots, row_step=1, wide=True):
-                    p.command(c.mac_all, row=row, count=columns)
+                    self._macs(p, weights.memory, row, column, columns)
                     p.command(c.result_read)
 
-        return self.library.get(("weights", weights.chunk_columns, weights.slots, slots), build)
+        return self.library.get(("weights", weights.memory, weights.chunk_columns, weights.slots, slots), build)
 
     def head_weight(self, weights: HeadWeights, heads: int) -> int:
         """Products of so many heads: each one's input into the buffer as often as subs share a row, then row by row."""
@@ -93,22 +100,22 @@ class Programs:
         c = self.commands
         full, rest = divmod(weights.subs, weights.packed)
 
-        def products(p: ProgramBuilder, row: int, columns: int, times: int) -> None:
-            with p.loop(times, column_step=columns, wide=True):
-                p.command(c.mac_all, row=row, count=columns)
+        def products(p: ProgramBuilder, row: int, column: int, columns: int, times: int) -> None:
+            with p.loop(times, column_step=weights.memory.places(columns), wide=True):
+                self._macs(p, weights.memory, row, column, columns)
                 p.command(c.result_read)
 
         def build(p: ProgramBuilder) -> None:
             with p.loop(heads, row_step=weights.head_rows, wide=True):
                 for chunk, columns in enumerate(weights.chunk_columns):
-                    row = chunk * weights.chunk_rows
+                    row, column = weights.place(0, chunk, 0)
                     self._open_all(p, row)
                     p.command(c.buffer_write, count=columns * weights.packed)
                     if full:
                         with p.loop(full, row_step=1, wide=True):
-                            products(p, row, columns, weights.packed)
+                            products(p, row, column, columns, weights.packed)
                     if rest:
-                        products(p, row + full, columns, rest)
+                        products(p, row + full, column, columns, rest)
 
         return self.library.get(("head_weights", weights, heads), build)
 
@@ -117,15 +124,20 @@ class Programs:
 
         def build(p: ProgramBuilder) -> None:
             for chunk, heads in enumerate(keys.chunk_heads):
-                row = chunk * keys.groups
-                p.command(c.activate, bank=bank, row=row, boundary=True)
-                p.command(c.write, bank=bank, row=row, count=heads * keys.head_columns)
+                above, column = keys.memory.chunk_place(chunk)
+                row = above * keys.groups
+                if not column:
+                    p.command(c.activate, bank=bank, row=row, boundary=True)
+                p.command(c.write, bank=bank, row=row, column=column, count=heads * keys.head_places)
 
         return self.library.get(("k_append", keys, bank), build)
 
-    def value_append(self, values: Values, heads: int) -> int:
-        """One column write a dimension, each in a row of its own; banks take turns so that tRRD, not tRC, sets the pace."""
-        if not heads:
+    def value_append(self, values: Values, slots: range) -> int:
+        """One column write a dimension of the heads in some head slots of a channel, each in a row of its own.
+
+        Banks take turns so that tRRD, not tRC, sets the pace.
+        """
+        if not slots:
             return -1
         c, pace = self.commands, self.pace
         write_lag = ceil_div(pace.activate_to_write, pace.activate_distance)
@@ -143,14 +155,14 @@ class Programs:
         def build(p: ProgramBuilder) -> None:
             p.command(c.precharge_all)
             if values.head_dim % values.memory.banks == 0:
-                with p.loop(heads * values.subs, row_step=values.chunks, wide=False):
-                    turn(p, 0, values.memory.banks)
+                with p.loop(len(slots) * values.subs, row_step=values.chunks, wide=False):
+                    turn(p, values.row(slots.start, 0, 0), values.memory.banks)
                 return
-            for head in range(heads):
+            for head in slots:
                 for sub in range(values.subs):
                     turn(p, values.row(head, sub, 0), values.sub_banks(sub))
 
-        return self.library.get(("v_append", values, heads), build)
+        return self.library.get(("v_append", values, slots), build)
 
     def score(self, keys: Keys, groups: int, passes: int) -> int:
         if not groups:
@@ -159,12 +171,13 @@ class Programs:
 
         def build(p: ProgramBuilder) -> None:
             for chunk, heads in enumerate(keys.chunk_heads):
-                row = chunk * keys.groups
+                above, column = keys.memory.chunk_place(chunk)
+                row = above * keys.groups
                 for _ in range(passes):
                     self._open_all(p, row)
                     p.command(c.buffer_write, count=heads * keys.head_columns)
-                    with p.loop(groups, row_step=1, wide=True), p.loop(heads, column_step=keys.head_columns, wide=True):
-                        p.command(c.mac_all, row=row, count=keys.head_columns)
+                    with p.loop(groups, row_step=1, wide=True), p.loop(heads, column_step=keys.head_places, wide=True):
+                        self._macs(p, keys.memory, row, column, keys.head_columns)
                         p.command(c.result_read)
 
         return self.library.get(("score", keys, groups, passes), build)
@@ -178,10 +191,11 @@ class Programs:
             with p.loop(heads, row_step=values.subs * values.chunks, wide=True):
                 for _ in range(share):
                     for chunk, columns in enumerate(chunks):
-                        self._open_all(p, chunk)
+                        row, column = values.memory.chunk_place(chunk)
+                        self._open_all(p, row)
                         p.command(c.buffer_write, count=columns)
                         with p.loop(values.subs, row_step=values.chunks, wide=True):
-                            p.command(c.mac_all, row=chunk, count=columns)
+                            self._macs(p, values.memory, row, column, columns)
                             p.command(c.result_read)
 
         return self.library.get(("attend", values, heads, share, chunks), build)

@@ -15,7 +15,7 @@ import numpy as np
 
 from pimsim.asic.spec import AsicSpec
 from pimsim.mapping.functional.memory import Array
-from pimsim.mapping.functional.reference import Exact, softmax, softmax_scale
+from pimsim.mapping.functional.reference import FORGETTING, Exact, softmax, softmax_scale
 from pimsim.mapping.geometry import ceil_div
 from pimsim.model.operator import Operator
 
@@ -81,6 +81,9 @@ def bound(op: Operator, spec: AsicSpec, operands: tuple[Array, ...], wanted: Exa
         raw = _softmax(wide[0], softmax_scale(op), size, spec.datapath)
     elif op.kind == "topk":  # the i-th largest of numbers that are each off by so much is off by no more
         raw = np.full_like(size, _softmax(wide[0], 1.0, softmax(wide[0], 1.0), spec.datapath).max())
+    elif op.kind == "evict":
+        updated = growth(u, 2) * (FORGETTING * wide[0] + wide[1])
+        raw = np.concatenate([updated, updated.max(axis=1, keepdims=True)], axis=1)
     elif op.kind == "combine":
         raw = growth(u, 1 + levels(op.cols)) * (np.abs(wide[0]) @ np.abs(wide[1]))
     elif op.kind in ("layernorm", "rmsnorm"):

@@ -309,9 +309,9 @@ class _BlockRun:
             self.flow.values[index] = outcome.value
             return
         work = asic_work(op)
-        if work is not None:
+        if work:
             outcome.operands = self.flow.operands(index)
-            outcome.value = self.flow.put_out(index, evaluate(self.mapping.asic, work[0], *outcome.operands))
+            outcome.value = self.flow.put_out(index, evaluate(self.mapping.asic, work[0][0], *outcome.operands))
             return
         if outcome.sums is None:
             raise FunctionalError("no channel has computed it")

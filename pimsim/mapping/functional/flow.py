@@ -110,8 +110,13 @@ class Flow:
             x = self._take(op, op.deps[0], first, first + op.rows).reshape(-1, op.cols)
             gain, bias = self.numbers.gain(self.layer, op), self.numbers.bias(self.layer, op)
             return (x, gain, bias) if op.kind == "layernorm" else (x, gain)
+        if op.kind in GATED and len(op.deps) > 1:  # gate and up apart; of the gate, the first of the active neurons
+            return tuple(self._take(op, dep, 0, op.rows) for dep in op.deps)
         if op.kind in GATED:
             return tuple(self._take(op, op.deps[0], 0, 2 * op.rows).reshape(2, op.rows))
+        if op.kind == "evict":
+            kept = np.abs(self.numbers.normal((op.heads, op.context), "scores", self.layer, self.context))
+            return kept, self._scores(op)
         if op.kind == "topk":
             return (self._take(op, op.deps[0], 0, op.cols),)
         if op.kind == "matvec":  # an expert also waits for the router
@@ -128,6 +133,8 @@ class Flow:
             half = op.head_dim // 2
             whole[:, :half], whole[:, half : op.head_dim] = result
             result = whole
+        if op.kind == "evict":
+            result = np.concatenate(result, axis=1)  # a head's scores, and the lowest of them
         if isinstance(result, tuple):
             result = np.concatenate(result, axis=None)
         self.values[index] = result if op.kind in ("score", "softmax") else result.reshape(-1)

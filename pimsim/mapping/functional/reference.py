@@ -19,6 +19,8 @@ from pimsim.model.operator import Operator
 
 Exact = NDArray[np.float64]
 
+FORGETTING = 0.5
+"""The forgetting factor that the ASIC's eviction has unless told otherwise."""
 BLOCK_ELEMENTS = 1 << 22
 """Products formed at a time."""
 
@@ -89,6 +91,11 @@ def _combine(outputs: Exact, weights: Exact) -> Exact:
     return outputs @ weights
 
 
+def _evict(scores: Exact, probabilities: Exact) -> Exact:
+    updated = FORGETTING * scores + probabilities
+    return np.concatenate([updated, updated.min(axis=1, keepdims=True)], axis=1)
+
+
 _EXACT: Mapping[str, Callable[..., Exact]] = {
     "add": lambda x, y: x + y,
     "relu": lambda x: np.maximum(x, 0),
@@ -100,6 +107,7 @@ _EXACT: Mapping[str, Callable[..., Exact]] = {
     "rmsnorm": _rmsnorm,
     "rotary": _rotary,
     "combine": _combine,
+    "evict": _evict,
 }
 
 
