@@ -62,6 +62,9 @@ class AsicSpec:
         return BF16_BYTES if self.datapath == "bf16" else 4
 
 
+_MOST = {"taylor_terms": 64, "halvings": 64, "newton_steps": 64, "invsqrt_newton_steps": 64}
+"""Far more than float32 has use for; each is a pass over the vector, which the operation's schedule writes out."""
+
 _LEAST = {"taylor_terms": 2, "add_depth": 0, "multiply_depth": 0, "newton_steps": 0, "invsqrt_newton_steps": 0}
 
 
@@ -75,7 +78,8 @@ def _problem(name: str, value: object, hint: object) -> Problem | None:
     if hint is float:
         good = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value >= 0
         return None if good else Problem(f"{value!r} is not a power", "a finite number, at least 0", key=key)
-    least = _LEAST.get(name, 1)
-    if isinstance(value, int) and not isinstance(value, bool) and value >= least:
+    least, most = _LEAST.get(name, 1), _MOST.get(name)
+    if isinstance(value, int) and not isinstance(value, bool) and value >= least and (most is None or value <= most):
         return None
-    return Problem(f"{value!r} is not allowed", f"a whole number, at least {least}", key=key)
+    limit = f"at least {least}" if most is None else f"{least} to {most}"
+    return Problem(f"{value!r} is not allowed", f"a whole number, {limit}", key=key)

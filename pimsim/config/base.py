@@ -82,4 +82,4 @@ class Described(Config):
         if problem.file or not problem.key or self._document is None:
             return problem
         path: KeyPath = tuple(problem.key.split("."))
-        return self._document.place(path).problem(path, problem.message, problem.allowed)
+        return self._document.problem(path, problem.message, problem.allowed)

@@ -71,6 +71,17 @@ class Document:
             path = path[:-1]
         return self.places.get(path, Place(""))
 
+    def problem(self, path: KeyPath, message: str, allowed: str = "") -> Problem:
+        """A :class:`Problem` of a value that is wrong beside others, at its place. Where that is a line of a file, the overrides of its
+        section, or else all of them, are named as well, since they may be what made it wrong.
+        """
+        place = self.place(path)
+        said = [(where[0], one.file) for where, one in self.places.items() if where and one.file.startswith("--set")]
+        if said and not place.file.startswith("--set"):
+            near = [file for section, file in said if path and section == path[0]] or [file for _, file in said]
+            message += f" (with {', '.join(dict.fromkeys(near))})"
+        return place.problem(path, message, allowed)
+
     def value(self, path: KeyPath) -> Any:
         """The value at ``path``. Raises KeyError, IndexError or TypeError where there is none."""
         data: Any = self.data

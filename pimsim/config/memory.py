@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Annotated
 
-from pydantic import ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from pimsim import units
 from pimsim.config.base import Config, Frozen
@@ -49,15 +50,15 @@ class MemoryConfig(Config):
     """the DRAM standard: its commands and timing rules (GDDR6, HBM2, ...)"""
     command_set: str | None = None
     """the PIM commands on top of the standard (pim-gpt, aim, ...)"""
-    channels: Count
+    channels: Annotated[Count, Field(le=4096)]
     """independent channels"""
-    ranks: Count = 1
+    ranks: Annotated[Count, Field(le=64)] = 1
     """ranks of a channel; on HBM its pseudo channels"""
-    sids: Count = 1
+    sids: Annotated[Count, Field(le=64)] = 1
     """stacks of a rank (HBM3)"""
-    bankgroups: Count
+    bankgroups: Annotated[Count, Field(le=1024)]
     """bank groups of a rank"""
-    banks: Count
+    banks: Annotated[Count, Field(le=1024)]
     """banks of a rank, all its bank groups together"""
     rows: Count
     """rows of a bank"""
@@ -91,7 +92,7 @@ class MemoryConfig(Config):
     def _whole_groups(cls, banks: int, info: ValidationInfo) -> int:
         groups = info.data.get("bankgroups", 1)
         if banks % groups:
-            raise refuse(f"{banks} banks do not divide into {groups} bank groups", f"a multiple of {groups}")
+            raise refuse(f"{banks} banks do not divide into {groups} bank groups", f"a multiple of {groups}", related=True)
         return banks
 
     @field_validator("row_buffers")
@@ -101,12 +102,20 @@ class MemoryConfig(Config):
             raise refuse(f"{row_buffers} row buffers", "1 or 2")
         return row_buffers
 
+    @field_validator("pins")
+    @classmethod
+    def _pins_of_all_devices(cls, pins: int, info: ValidationInfo) -> int:
+        devices, width = info.data.get("devices", 1), info.data.get("device_width")
+        if width is not None and pins != devices * width:
+            raise refuse(f"{pins} pins, but devices x device_width is {devices} x {width}", str(devices * width), related=True)
+        return pins
+
     @field_validator("currents_variant")
     @classmethod
     def _known_variant(cls, name: str, info: ValidationInfo) -> str:
         known = ["default", *(info.data.get("currents_variants") or ())]
         if name not in known:
-            raise refuse(f"'{name}' is not a set of currents of this part", f"known: {', '.join(known)}")
+            raise refuse(f"'{name}' is not a set of currents of this part", f"known: {', '.join(known)}", related=True)
         return name
 
     @property

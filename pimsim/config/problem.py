@@ -29,6 +29,8 @@ def _problem(detail: Any, model: type[BaseModel], document: Document) -> Problem
     if kind == "missing":
         return place.problem(path, "is missing", _description(model, path), at_key=True)
     message, allowed = _words(kind, detail)
+    if detail.get("ctx", {}).get("related"):
+        return document.problem(path, message, allowed)
     return place.problem(path, message, allowed)
 
 

@@ -16,9 +16,12 @@ from pimsim import units
 from pimsim.units import Dimension, Duration, UnitError
 
 
-def refuse(message: str, allowed: str = "") -> PydanticCustomError:
-    """The error a validator raises: what is wrong and what is allowed reach the user as they are."""
-    return PydanticCustomError("refused", "{problem}", {"problem": message, "allowed": allowed})
+def refuse(message: str, allowed: str = "", *, related: bool = False) -> PydanticCustomError:
+    """The error a validator raises: what is wrong and what is allowed reach the user as they are.
+
+    ``related``: the value is wrong only beside others of its section.
+    """
+    return PydanticCustomError("refused", "{problem}", {"problem": message, "allowed": allowed, "related": related})
 
 
 def _checked(read: Callable[[Any], Any]) -> PlainValidator:

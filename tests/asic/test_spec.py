@@ -35,10 +35,16 @@ def test_wrong_choice_names_the_nearest():
 
 
 def test_boolean_is_not_a_number():
-    with pytest.raises(InputError, match="asic.newton_steps: True is not allowed; a whole number, at least 0"):
+    with pytest.raises(InputError, match="asic.newton_steps: True is not allowed; a whole number, 0 to 64"):
         AsicSpec(newton_steps=True)
 
 
 @pytest.mark.parametrize(("datapath", "size"), [("bf16", 2), ("fp32", 4)])
 def test_intermediate_size_follows_the_datapath(datapath, size):
     assert AsicSpec(datapath=datapath).element_bytes == size
+
+
+@pytest.mark.parametrize("name", ["taylor_terms", "halvings", "newton_steps", "invsqrt_newton_steps"])
+def test_more_terms_or_steps_than_anyone_could_mean_are_refused(name):
+    with pytest.raises(InputError, match=f"asic.{name}: 1000000000 is not allowed; a whole number, . to 64"):
+        AsicSpec(**{name: 10**9})

@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -332,8 +333,30 @@ def test_a_later_problem_gets_the_place_of_its_key(system: Path) -> None:
     with pytest.raises(InputError) as caught, loaded.located():
         raise InputError([Problem("too few", key="memory.channels"), Problem("odd", key="memory.rows"), Problem("x")])
     assert [str(problem) for problem in caught.value.problems] == [
-        f"{system}:4:13: memory.channels: too few", "--set memory.rows: odd", "x",
+        f"{system}:4:13: memory.channels: too few (with --set memory.rows)", "--set memory.rows: odd", "x",
     ]
+
+
+@pytest.mark.parametrize(("overrides", "said"), [
+    (["memory.bankgroups=3"], "memory.banks: 16 banks do not divide into 3 bank groups (with --set memory.bankgroups); a multiple of 3"),
+    (["memory.device_width=8"], "memory.pins: 16 pins, but devices x device_width is 1 x 8 (with --set memory.device_width); 8"),
+    (["memory.devices=2", "controller.postpone=1"], "memory.pins: 16 pins, but devices x device_width is 2 x 16 (with --set memory.devices); 32"),
+])  # fmt: skip
+def test_a_line_that_an_override_made_wrong_names_the_override(overrides: list[str], said: str) -> None:
+    [found] = problems(load_system, "pim-gpt", overrides)
+    assert re.fullmatch(r".*gddr6-pim\.yaml:\d+:\d+: " + re.escape(said), found)
+
+
+def test_a_later_problem_names_the_overrides_of_other_sections_if_its_own_has_none(system: Path) -> None:
+    loaded = load_system(system, ["controller.postpone=1"])
+    with pytest.raises(InputError, match=r"memory\.channels: too few \(with --set controller\.postpone\)"), loaded.located():
+        raise InputError(Problem("too few", key="memory.channels"))
+
+
+@pytest.mark.parametrize("key", ["channels", "ranks", "sids", "bankgroups", "banks"])
+def test_a_memory_that_nobody_could_mean_is_refused(key: str) -> None:
+    found = problems(load_system, "pim-gpt", [f"memory.{key}=1000000000"])
+    assert any(line.startswith(f"--set memory.{key}: 1000000000 is too large; at most ") for line in found), found
 
 
 names = st.sampled_from(["memory", "timing", "channels", "tRCD", "asic", "clock", "kind", "system", "part", "x", "0"])
