@@ -340,7 +340,8 @@ def test_a_later_problem_gets_the_place_of_its_key(system: Path) -> None:
 @pytest.mark.parametrize(("overrides", "said"), [
     (["memory.bankgroups=3"], "memory.banks: 16 banks do not divide into 3 bank groups (with --set memory.bankgroups); a multiple of 3"),
     (["memory.device_width=8"], "memory.pins: 16 pins, but devices x device_width is 1 x 8 (with --set memory.device_width); 8"),
-    (["memory.devices=2", "controller.postpone=1"], "memory.pins: 16 pins, but devices x device_width is 2 x 16 (with --set memory.devices); 32"),
+    (["memory.devices=2", "controller.postpone=1"],
+     "memory.pins: 16 pins, but devices x device_width is 2 x 16 (with --set memory.devices); 32"),
 ])  # fmt: skip
 def test_a_line_that_an_override_made_wrong_names_the_override(overrides: list[str], said: str) -> None:
     [found] = problems(load_system, "pim-gpt", overrides)
