@@ -98,6 +98,10 @@ class Datapath(ABC, Generic[V]):
         """Largest element of each row (one column), in the same tree."""
         return self._tree("maximum", x)
 
+    def min(self, x: V) -> V:
+        """Smallest element of each row (one column), in the same tree."""
+        return self._tree("minimum", x)
+
     def _tree(self, primitive: str, x: V) -> V:
         while self.columns(x) > 1:
             x = self.fold(primitive, x)

@@ -17,6 +17,8 @@ class PimConfig(Config):
     """multipliers of one bank's unit: elements of a column access"""
     clock: Frequency | None = None
     """clock of the units, where it is not the column cadence"""
+    narrow_macs: Literal["fixed", "scale"] = "fixed"
+    """elements narrower than 16 bits: fixed: as many a cycle, widened on their way; scale: multipliers split, a column a cycle"""
     global_buffer: Size
     """bytes of a channel's buffer for the input vector"""
     all_bank_act: Literal["single", "faw"] = "single"
@@ -34,5 +36,5 @@ class PimConfig(Config):
     @classmethod
     def _power_known(cls, mac_energy: str, info: ValidationInfo) -> str:
         if mac_energy == "unit-power" and info.data.get("mac_power", 0) is None:
-            raise refuse("unit-power needs mac_power", "a mac_power, or 3x-read, 4x-read")
+            raise refuse("unit-power needs mac_power", "a mac_power, or 3x-read, 4x-read", related=True)
         return mac_energy

@@ -59,16 +59,16 @@ def build(config: SystemConfig, trace: Trace, options: Options) -> PimGptSystem:
         raise InputError(problems)
     compiled = compile_memory(memory, config.controller, pim)
     geometry = Memory(memory.channels, memory.banks, memory.column_bytes // BF16_BYTES, memory.columns)
-    spec = asic.spec()
+    spec, scale = asic.spec(), pim.narrow_macs == "scale"
     if trace.architecture is not None and trace.steps:  # the last step needs the most: a look at it spares one at all
         end = replace(trace, steps=[trace.steps[-1]])
-        last, _ = demands(geometry, spec, end)
+        last, _ = demands(geometry, spec, end, scale=scale)
         place(last, memory.rows, memory.row_bytes, memory.banks, memory.channels,
-              lambda channels: sum(demands(replace(geometry, channels=channels), spec, end)[0].values()))
-    needed, capacity = demands(geometry, spec, trace)
+              lambda channels: sum(demands(replace(geometry, channels=channels), spec, end, scale=scale)[0].values()))
+    needed, capacity = demands(geometry, spec, trace, scale=scale)
     placement = place(needed, memory.rows, memory.row_bytes, memory.banks, memory.channels)
     programs = Programs(geometry, _commands(config, compiled), _pace(compiled, spec.clock_hz))
-    mapping = PimGptMapping(programs, spec, config.system.overlap, placement, capacity)
+    mapping = PimGptMapping(programs, spec, config.system.overlap, placement, capacity, scale)
     return PimGptSystem(config, compiled, PimPackage(compiled, memory.channels, options), mapping)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from pimsim.devices.package import Segment
 from pimsim.mapping.bound import bound_ticks
-from pimsim.mapping.cache import value_dim
+from pimsim.mapping.cache import splits, value_dim
 from pimsim.mapping.count import Count, count
 from pimsim.mapping.pim_gpt import PimGptMapping, category
 from pimsim.mapping.task import TaskList
@@ -68,7 +68,9 @@ class Recorder:
                 self.asic_ticks[task.category] = self.asic_ticks.get(task.category, 0) + task.duration * block.repeat
         for index, op in enumerate(block.operators):
             if op.context:
-                self._add(op, block.repeat, value_dim(block, index) if op.kind == "kv_append" else 0)
+                attention = op.kind in ("kv_append", "score", "attend")
+                self._add(op, block.repeat, value_dim(block, index) if op.kind == "kv_append" else 0,
+                          splits(block, index) if attention else 1)  # fmt: skip
             else:  # one object in every step
                 known = self._repeats.get(id(op))
                 self._repeats[id(op)] = (op, block.repeat + (known[1] if known else 0))
@@ -79,14 +81,14 @@ class Recorder:
         if self.progress is not None:
             self.progress(len(self.steps), self.total_steps)
 
-    def _add(self, op: Operator, repeat: int, value_dim: int = 0) -> None:
+    def _add(self, op: Operator, repeat: int, value_dim: int = 0, parts: int = 1) -> None:
         work = self._work.setdefault(category(op), Work())
         work.operators += repeat
         work.macs += op.macs * repeat
         work.bytes_read += op.bytes_read * repeat
         work.bytes_written += op.bytes_written * repeat
         work.bound_ticks += bound_ticks(self.mapping, op) * repeat
-        counted = count(self.mapping.memory, op, self.mapping.capacity, value_dim)
+        counted = count(self.mapping.held(op), op, self.mapping.capacity, value_dim, parts)
         if counted.stored_bytes:
             work.count = work.count + counted.times(repeat)
 

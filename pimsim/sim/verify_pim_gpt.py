@@ -15,12 +15,14 @@ import numpy as np
 
 from pimsim.config import SystemConfig
 from pimsim.devices.package import Options
+from pimsim.errors import InputError, Problem
 from pimsim.mapping.cache import attended, is_latent, value_dim
 from pimsim.mapping.functional.check import Check, Findings, Place, Stored, checks, layer_check
 from pimsim.mapping.functional.execution import PimGptFunctional
 from pimsim.mapping.functional.flow import Flow, Numbers
 from pimsim.mapping.functional.memory import Array
-from pimsim.mapping.geometry import cache_slot
+from pimsim.mapping.geometry import BF16_BITS, cache_slot
+from pimsim.model.dtype import BITS
 from pimsim.model.operator import KINDS, Operator
 from pimsim.model.trace import Block, Step, Trace
 from pimsim.sim.pim_gpt import PimGptSystem, build
@@ -190,12 +192,31 @@ def appended(trace: Trace, append: Operator) -> bool:
     return append.rows * len(trace.steps) <= APPENDED_ELEMENTS
 
 
+def _beyond(trace: Trace) -> Iterator[Problem]:
+    """What the functional mode does not compute; its numbers are bf16 and its tokens come one after the other."""
+    steps = (trace.steps[i] for i in {0, len(trace.steps) - 1})
+    if any(step.phase == "draft" for step in trace.steps):
+        yield Problem("the functional mode drafts no tokens", "none", key="workload.decoding.draft_model")
+    for step in steps:
+        for op in (op for block in step.blocks for op in block.operators):
+            if BITS[op.stored_dtype] != BF16_BITS:
+                key = "kv_dtype" if KINDS[op.kind].contextual else "weight_dtype"
+                yield Problem(f"the functional mode has no {op.stored_dtype}", "bf16", key=f"workload.{key}")
+            if op.kind == "merge":
+                yield Problem("the functional mode splits no context", "1", key="workload.decoding.attention_splits")
+            if op.kind == "kv_append" and op.context != step.context:
+                yield Problem("the functional mode has no blocks of tokens", "none", key="workload.decoding.block_tokens")
+
+
 def run(config: SystemConfig, trace: Trace, seed: int) -> Findings:
     """Plan the checks of a PIM-GPT system; see :mod:`pimsim.sim.verify`.
 
     Raises:
         InputError: what the system lacks, what the mapping cannot run, or by how much the model does not fit.
     """
+    problems = dict.fromkeys(_beyond(trace))
+    if problems:
+        raise InputError(problems)
     system = build(config, trace, Options())
     every = parts(trace)
 

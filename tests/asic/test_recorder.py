@@ -99,6 +99,8 @@ def closed_form(kind: str, n: int, terms: int, newton: int, invsqrt: int) -> tup
         "layernorm": unit + [n - 1 + n + n, 1 + n],
         "rmsnorm": unit + [0, n],
         "combine": [n - 1, n],
+        "merge": [n - 1, n],
+        "evict": [2 * n - 1, n],
     }
     forms["topk:3"] = forms["softmax"] + [3 * (n - 1) + 2 * n, 0]
     adds, multiplies = forms[kind]

@@ -6,6 +6,7 @@ from dataclasses import FrozenInstanceError, fields
 
 import pytest
 
+from pimsim.model.decoding import Decoding
 from pimsim.model.lowering import lower
 from pimsim.model.operator import KINDS, Cost, Operator, Shape, register
 
@@ -40,6 +41,8 @@ def test_operators_are_frozen() -> None:
 def test_every_kind_is_used_by_some_family() -> None:
     used = {op.kind for model in FAMILIES.values()
             for op in lower(model, output_tokens=1, embedding=True, lm_head=True).operators()}  # fmt: skip
+    decoding = Decoding(kv_budget=4, attention_splits=2)
+    used |= {op.kind for op in lower(FAMILIES["gpt2"], output_tokens=1, decoding=decoding).operators()}
     assert used == set(KINDS) - {"silu"}  # a plain FFN with SiLU: no family has one, a config may
 
 
