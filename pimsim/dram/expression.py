@@ -17,9 +17,10 @@ def _parse(text: str) -> ast.expr:
     return ast.parse(text, mode="eval").body
 
 
-def names(text: str) -> set[str]:
+@lru_cache(maxsize=4096)
+def names(text: str) -> frozenset[str]:
     """The timing names that an expression uses."""
-    return {n.id for n in ast.walk(_parse(text)) if isinstance(n, ast.Name)} - {"max", "min"}
+    return frozenset(n.id for n in ast.walk(_parse(text)) if isinstance(n, ast.Name)) - {"max", "min"}
 
 
 def evaluate(text: str, values: Mapping[str, int]) -> int:

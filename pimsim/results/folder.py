@@ -15,7 +15,8 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, fields
+from dataclasses import fields
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from pimsim.config.document import KeyPath, dotted, read, scalar
 from pimsim.errors import InputError, Problem
 from pimsim.results.result import SCHEMA_VERSION, Result
 
+_SOURCE = tuple(field.name for field in fields(Source))
 SUMMARY, TABLES = "summary.json", "tables.json"
 
 
@@ -76,8 +78,9 @@ def files(result: Result) -> dict[str, bytes]:
     texts = {SUMMARY: json.dumps(facts, indent=2, ensure_ascii=False, allow_nan=False) + "\n"}
     texts |= {f"{name}.csv": _csv(rows, columns[name]) for name, rows in result.tables.items()}
     texts[TABLES] = json.dumps(columns, indent=2, ensure_ascii=False) + "\n"
-    texts["provenance.csv"] = _csv([asdict(source) for source in result.sources], [f.name for f in fields(Source)])
-    texts["config.yaml"] = as_yaml(f"The system of this run, as pimsim {facts['pimsim_version']} resolved it.", result.config, result.sources)
+    texts["provenance.csv"] = _csv([{name: getattr(source, name) for name in _SOURCE} for source in result.sources], _SOURCE)
+    title = f"The system of this run, as pimsim {facts['pimsim_version']} resolved it."
+    texts["config.yaml"] = as_yaml(title, result.config, result.sources)
     if result.workload is not None:
         texts["workload.yaml"] = as_yaml("The workload of this run.", result.workload)
     texts["report.txt"] = result.report(verbose=True)
@@ -93,7 +96,10 @@ def _csv(rows: Sequence[Mapping[str, Any]], header: Sequence[str]) -> str:
     file = io.StringIO(newline="")
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(header)
-    writer.writerows([row.get(name, "") for name in header] for row in rows)
+    if len(header) > 1 and all(len(row) == len(header) for row in rows):
+        writer.writerows(map(itemgetter(*header), rows))  # tables have thousands of cells, and a sweep thousands of tables
+    else:
+        writer.writerows([row.get(name, "") for name in header] for row in rows)
     return file.getvalue()
 
 
