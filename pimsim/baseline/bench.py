@@ -1,20 +1,23 @@
 """Calibrates a baseline on a GPU at hand: what is measured, the fit, and the YAML that comes out.
 
 Measuring is behind :class:`Bench`, so that everything else runs without a GPU. The cases are kernels of decoders from GPT-2 small to GPT-3
-30B; every second one of each kind is fitted, the others tell how well the fit holds. Whole decoders are measured too and never fitted.
+30B, each by itself, and whole decoders; every second one of each kind is fitted, the others tell how well the fit holds.
 """
 
 from __future__ import annotations
 
+import csv
+import io
+import json
 import math
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from typing import Protocol
 
 import numpy as np
 
 from pimsim import units
-from pimsim.baseline.fit import KERNELS, Sample, fit_kernels, join, value
+from pimsim.baseline.fit import KERNELS, Parameter, Sample, fit_kernels, join, replaced, value
 from pimsim.baseline.roofline import kernel_s, rates
 from pimsim.baseline.work import KINDS, Kernel, Table, table
 from pimsim.config.baseline import CLASSES, DeviceConfig, EfficiencyConfig
@@ -25,6 +28,14 @@ BATCHES, CONTEXTS = (1, 16, 64, 256), (128, 512, 1024)
 DECODERS = ((768, 12, 12, 1, 512), (1280, 20, 36, 1, 512), (1600, 25, 48, 1, 512), (2048, 16, 24, 1, 512), (4096, 32, 4, 64, 512))
 """Width, heads, layers, batch and context of the whole decoders."""
 ELEMENT_BYTES = 2
+ALONE = (
+    *(parameter for parameter in KERNELS if not parameter.name.startswith("elementwise")),
+    Parameter(("elementwise.overhead",)),
+    Parameter(("append.overhead",)),
+    Parameter(("elementwise.bandwidth", "norm.bandwidth"), 1.0),
+    Parameter(("append.bandwidth",), 1.0),
+)
+"""What is fitted to kernels by themselves: here appending and elementwise kernels are told apart."""
 CALLS_OF_A_LAYER = 56
 """Calls of the framework in the eager layer that is measured: see :meth:`Bench.eager_layer`."""
 
@@ -84,21 +95,38 @@ class Bench(Protocol):
 
 
 @dataclass(frozen=True)
-class Measured:
-    """One measurement: what it is, whether it is fitted, its kernels, seconds, and watts where they were read."""
+class Case:
+    """Something to measure: a kind of :data:`KERNELS_OF`, and its sizes in the order of the bench's method."""
 
-    name: str
-    fit: bool
-    kernels: tuple[Kernel, ...]
-    seconds: float
-    repeat: int = 1
-    watts: float = 0.0
+    kind: str
+    sizes: tuple[int, ...]
+
+    @property
+    def name(self) -> str:
+        """For people: "product 2304 x 768 x 16"."""
+        return f"{self.kind} {' x '.join(map(str, self.sizes))}"
+
+    @property
+    def whole(self) -> bool:
+        """Whether it is a decoder, not a kernel by itself."""
+        return self.kind == "decoder"
 
     @property
     def table(self) -> Table:
-        """Its kernels as a table."""
-        numbers = range(len(self.kernels))
-        return table(self.kernels, numbers, [0] * len(self.kernels), [self.repeat] * len(self.kernels))
+        """Its kernels."""
+        kernels = KERNELS_OF[self.kind](*self.sizes)
+        layers = self.sizes[2] if self.whole else 1
+        return table(kernels, range(len(kernels)), [0] * len(kernels), [layers] * len(kernels))
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A case, whether it is fitted, its seconds, and watts of the board where they were read."""
+
+    case: Case
+    fit: bool
+    seconds: float
+    watts: float = 0.0
 
 
 def _matmul(rows: int, cols: int, tokens: int) -> Kernel:
@@ -127,48 +155,46 @@ def layer(width: int, heads: int, batch: int, context: int) -> tuple[Kernel, ...
     )  # fmt: skip
 
 
+KERNELS_OF: dict[str, Callable[..., tuple[Kernel, ...]]] = {
+    "product": lambda rows, cols, tokens: (_matmul(rows, cols, tokens),),
+    "attention": lambda batch, heads, head_dim, context: (_attention(batch, heads, head_dim, context),),
+    "norm": lambda tokens, width: (_vector("norm", "norm", tokens, width, 2),),
+    "add": lambda tokens, width: (_vector("add", "elementwise", tokens, width, 3),),
+    "append": lambda batch, width: (_vector("append", "append", batch, width, 4),),
+    "decoder": lambda width, heads, layers, batch, context: layer(width, heads, batch, context),
+}
+"""Kind of case -> its kernels, of one layer if it is a decoder."""
+
+
+def cases() -> dict[str, list[Case]]:
+    """All cases by what they are called when they are measured; those with an even place in a list are fitted."""
+    return {
+        "products": [Case("product", (rows, cols, tokens)) for width, _ in WIDTHS
+                     for rows, cols in ((3 * width, width), (width, width), (4 * width, width), (width, 4 * width))
+                     for tokens in (*BATCHES, 512)],
+        "attention": [Case("attention", (batch, heads, width // heads, context)) for width, heads in WIDTHS for batch in BATCHES
+                      for context in CONTEXTS],
+        "vectors": [Case(kind, (tokens, width)) for width, _ in WIDTHS for tokens in BATCHES for kind in ("norm", "add", "append")],
+        "whole decoders": [Case("decoder", sizes) for sizes in DECODERS],
+    }  # fmt: skip
+
+
 def measure(bench: Bench, say: Callable[[str], None]) -> list[Measured]:
-    """Everything that is measured, in order; ``say`` is told what comes next."""
+    """Every case that fits into the memory; ``say`` is told what comes next."""
     found: list[Measured] = []
-    for kind, cases in (("products", _products), ("attention", _attentions), ("vectors", _vectors)):
-        say(f"measuring {kind}")
-        done = [case for case in cases(bench) if math.isfinite(case[2])]
-        found += [Measured(name, number % 2 == 0, (kernel,), seconds) for number, (name, kernel, seconds) in enumerate(done)]
-    say("measuring whole decoders")
-    for width, heads, layers, batch, context in DECODERS:
-        seconds, watts = bench.decoder(width, heads, layers, batch, context)
-        name = f"{layers} layers of {width}, batch {batch}, context {context}"
-        if math.isfinite(seconds):
-            found.append(Measured(name, False, layer(width, heads, batch, context), seconds, layers, watts))
+    for what, chosen in cases().items():
+        say(f"measuring {what}")
+        for number, case in enumerate(chosen):
+            result = getattr(bench, case.kind)(*case.sizes)
+            seconds, watts = result if case.whole else (result, 0.0)
+            if math.isfinite(seconds):
+                found.append(Measured(case, number % 2 == 0, seconds, watts))
     return found
-
-
-def _products(bench: Bench) -> Iterator[tuple[str, Kernel, float]]:
-    for width, _ in WIDTHS:
-        for rows, cols in ((3 * width, width), (width, width), (4 * width, width), (width, 4 * width)):
-            for tokens in (*BATCHES, 512):
-                yield f"product {rows} x {cols}, {tokens} tokens", _matmul(rows, cols, tokens), bench.product(rows, cols, tokens)
-
-
-def _attentions(bench: Bench) -> Iterator[tuple[str, Kernel, float]]:
-    for width, heads in WIDTHS:
-        for batch in BATCHES:
-            for context in CONTEXTS:
-                shape = (batch, heads, width // heads, context)
-                yield f"attention, batch {batch}, {heads} heads, context {context}", _attention(*shape), bench.attention(*shape)
-
-
-def _vectors(bench: Bench) -> Iterator[tuple[str, Kernel, float]]:
-    for width, _ in WIDTHS:
-        for tokens in BATCHES:
-            yield f"norm of {width}, {tokens} tokens", _vector("norm", "norm", tokens, width, 2), bench.norm(tokens, width)
-            yield f"sum of {width}, {tokens} tokens", _vector("add", "elementwise", tokens, width, 3), bench.add(tokens, width)
-            yield f"append of {width}, batch {tokens}", _vector("append", "append", tokens, width, 4), bench.append(tokens, width)
 
 
 def predicted(measured: Sequence[Measured], device: DeviceConfig, efficiency: EfficiencyConfig) -> np.ndarray:
     """Seconds that the roofline gives each measurement."""
-    joined, owner = join([one.table for one in measured])
+    joined, owner = join([one.case.table for one in measured])
     each, _ = kernel_s(rates(device, efficiency), joined, _counts(efficiency))
     return np.bincount(owner, each * joined.repeat, len(measured))
 
@@ -177,31 +203,103 @@ def _counts(efficiency: EfficiencyConfig) -> np.ndarray:
     return np.array([efficiency.host.graph_kernels.get(name, 1) for name in KINDS])
 
 
-def fit(measured: Sequence[Measured], device: DeviceConfig, start: EfficiencyConfig, eager_layer_s: float) -> EfficiencyConfig:
-    """The efficiencies of the measured GPU: kernels by least squares, a call of the host from the eager layer, power as a line over
-    the bandwidth of the decoders (left as in ``start`` if no power was read)."""
-    samples = [Sample(one.name, one.table, one.seconds) for one in measured if one.fit]
-    found = fit_kernels(samples, device, start, _counts(start), KERNELS)
+@dataclass(frozen=True)
+class Fitted:
+    """Efficiencies of kernels by themselves, and of kernels among others, as decoders have them: what the baseline gets."""
+
+    alone: EfficiencyConfig
+    efficiency: EfficiencyConfig
+
+
+def fit(measured: Sequence[Measured], device: DeviceConfig, start: EfficiencyConfig, eager_layer_s: float) -> Fitted:
+    """The efficiencies of the measured GPU.
+
+    Kernels by least squares over those that are measured by themselves; then all overheads are raised by the same time, what a kernel
+    takes longer among others of other kinds, from the decoders; a call of the host from the eager layer; power as a line over the
+    bandwidth of the decoders (as in ``start`` if none was read).
+    """
+    alone = [Sample(one.case.name, one.case.table, one.seconds) for one in measured if one.fit and not one.case.whole]
+    by_themselves = fit_kernels(alone, device, start, _counts(start), ALONE)
+    found = _among_others([one for one in measured if one.fit and one.case.whole], device, by_themselves)
     host = found.host.model_copy(update={"call": round(eager_layer_s / CALLS_OF_A_LAYER * units.FS_PER_S)})
     power = found.power
     read = [one for one in measured if one.watts > 0]
     if len(read) > 2:
-        busy = [float((one.table.bytes * one.table.repeat).sum()) / one.seconds / device.bandwidth for one in read]
+        busy = [float((one.case.table.bytes * one.case.table.repeat).sum()) / one.seconds / device.bandwidth for one in read]
         memory, active = np.polyfit(busy, [one.watts / device.power for one in read], 1)
         if 0 < active < 1 and 0 <= memory <= 1:
             power = power.model_copy(update={"active": float(active), "memory": float(memory)})
-    return found.model_copy(update={"host": host, "power": power})
+    return Fitted(by_themselves, found.model_copy(update={"host": host, "power": power}))
 
 
-def errors(measured: Sequence[Measured], device: DeviceConfig, efficiency: EfficiencyConfig) -> dict[str, tuple[int, float, float]]:
-    """(number, median, largest) relative error of the fitted kernels, of those held out, and of whole decoders."""
-    wrong = np.abs(predicted(measured, device, efficiency) / np.array([one.seconds for one in measured]) - 1)
-    sets = {
-        "fitted kernels": [one.fit for one in measured],
-        "held-out kernels": [not one.fit and len(one.kernels) == 1 for one in measured],
-        "whole decoders, none fitted": [len(one.kernels) > 1 for one in measured],
-    }
-    return {name: (int(np.sum(chosen)), float(np.median(wrong[chosen])), float(wrong[chosen].max())) for name, chosen in sets.items()}
+def _among_others(decoders: Sequence[Measured], device: DeviceConfig, found: EfficiencyConfig) -> EfficiencyConfig:
+    if not decoders:
+        return found
+    seconds = np.array([one.seconds for one in decoders])
+    missing = seconds - predicted(decoders, device, found)
+    counts = _counts(found)
+    kernels = np.array([float((counts[one.case.table.kind] * one.case.table.repeat).sum()) for one in decoders])
+    each = max(0.0, float((missing / seconds) @ (kernels / seconds) / ((kernels / seconds) @ (kernels / seconds))))
+    overheads = [Parameter((f"{name}.overhead",)) for name in CLASSES]
+    return replaced(found, overheads, {p.name: value(found, p.name) + each for p in overheads})
+
+
+def fit_seconds(measured: Sequence[Measured], device: DeviceConfig, fitted: Fitted) -> np.ndarray:
+    """Seconds that the fit gives each measurement."""
+    whole = np.array([one.case.whole for one in measured])
+    return np.where(whole, predicted(measured, device, fitted.efficiency), predicted(measured, device, fitted.alone))
+
+
+def errors(measured: Sequence[Measured], seconds: np.ndarray) -> dict[str, tuple[int, float, float]]:
+    """(number, median, largest) relative error of predicted ``seconds``, of decoders and of kernels by themselves, held out and fitted."""
+    wrong = np.abs(seconds / np.array([one.seconds for one in measured]) - 1)
+    found = {}
+    for what, whole in (("whole decoders", True), ("kernels by themselves", False)):
+        for how, fit in (("held out", False), ("fitted", True)):
+            chosen = wrong[[one.case.whole is whole and one.fit is fit for one in measured]]
+            if len(chosen):
+                found[f"{what}, {how}"] = (len(chosen), float(np.median(chosen)), float(chosen.max()))
+    return found
+
+
+@dataclass(frozen=True)
+class Session:
+    """Everything that one calibration measured. ``peaks``: bytes a second of a copy, seconds of a large product (0: not measured)."""
+
+    gpu: Gpu
+    date: str
+    measured: tuple[Measured, ...]
+    eager_layer_s: float
+    peaks: tuple[float, float] = (0.0, 0.0)
+
+
+def to_csv(session: Session, seconds: Sequence[float]) -> str:
+    """The measurements beside the ``seconds`` of the fit; :func:`from_csv` reads them."""
+    text = io.StringIO()
+    about = {**asdict(session.gpu), "date": session.date, "eager_layer_s": session.eager_layer_s, "peaks": session.peaks}
+    text.write(f"# {json.dumps(about)}\n")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["kind", "sizes", "fitted", "seconds", "fit_seconds", "watts"])
+    for one, fit_s in zip(session.measured, seconds, strict=True):
+        writer.writerow([one.case.kind, "x".join(map(str, one.case.sizes)), "yes" if one.fit else "no", f"{one.seconds:.5e}",
+                         f"{fit_s:.5e}", f"{one.watts:.1f}" if one.watts else ""])  # fmt: skip
+    return text.getvalue()
+
+
+def from_csv(text: str) -> Session:
+    """Measurements as :func:`to_csv` writes them; further lines that begin with # are comments.
+
+    Raises:
+        ValueError, KeyError, TypeError: it is something else.
+    """
+    about = json.loads(text.partition("\n")[0].removeprefix("#"))
+    date, eager_layer_s, peaks = about.pop("date"), float(about.pop("eager_layer_s")), about.pop("peaks")
+    measured = [
+        Measured(Case(row["kind"], tuple(int(size) for size in row["sizes"].split("x"))), row["fitted"] == "yes", float(row["seconds"]),
+                 float(row["watts"] or 0))
+        for row in csv.DictReader(line for line in text.splitlines() if not line.startswith("#"))
+    ]  # fmt: skip
+    return Session(Gpu(**about), date, tuple(measured), eager_layer_s, (float(peaks[0]), float(peaks[1])))
 
 
 def to_yaml(name: str, gpu: Gpu, device: DeviceConfig, sources: dict[str, str], efficiency: EfficiencyConfig,
@@ -212,8 +310,8 @@ def to_yaml(name: str, gpu: Gpu, device: DeviceConfig, sources: dict[str, str], 
              "# Errors of the fit (number, median, largest):"]  # fmt: skip
     lines += [f"#   {what}: {number}, {100 * median:.1f} %, {100 * worst:.1f} %" for what, (number, median, worst) in report.items()]
     lines += [f"name: {name}", f"description: {gpu.name}, calibrated", "", "kind: gpu", "device:"]
-    shown = {"memory": f"{device.memory} B", "bandwidth": f"{device.bandwidth} B/s", "matrix": f"{device.matrix / 1e12:.6g} TFLOP/s",
-             "units": str(device.units), "power": f"{device.power:g} W"}  # fmt: skip
+    shown = {"memory": units.exact_whole(device.memory, "B"), "bandwidth": units.exact_whole(device.bandwidth, "B/s"),
+             "matrix": f"{device.matrix / 1e12:.6g} TFLOP/s", "units": str(device.units), "power": f"{device.power:g} W"}  # fmt: skip
     lines += [f"  {key}: {text}  # {sources[key]}" for key, text in shown.items()]
     lines += ["execution:", "  mode: graph", "  attention: fused", "efficiency:", "  calibrated_on:"]
     lines += [f"    {section}: {name}" for section in (*CLASSES, "host", "power")]

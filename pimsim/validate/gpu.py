@@ -6,14 +6,18 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from pimsim.baseline.bench import from_csv
+from pimsim.baseline.bench import predicted as predicted_cases
 from pimsim.baseline.machine import energy_j, timed
 from pimsim.config.baseline import BaselineConfig
 from pimsim.validate.figure import Figure, between, within
-from pimsim.validate.gpu_rows import Row, a100, decode_rows, h200, latency_rows, layer_rows, predicted
+from pimsim.validate.gpu_rows import Row, a100, decode_rows, h200, latency_rows, layer_rows, named, predicted
 from pimsim.validate.group import Notify
+from pimsim.validate.reference import text
 
 H200 = "NVIDIA H200, PyTorch 2.11, CUDA graphs (reference/h200_decode_*.csv)"
 A100 = "NVIDIA A100-SXM 80 GB, PyTorch 2.0, eager: IANUS, arXiv 2410.15008, Fig. 8"
+H100 = "NVIDIA H100 80 GB HBM3, PyTorch 2.11, CUDA graphs (reference/h100_kernels.csv)"
 FITTED = "one of the rows that the constants were fitted on"
 MEDIAN_PERCENT, WORST_SHARE = 10.0, 0.25
 
@@ -39,6 +43,17 @@ def figures(notify: Notify) -> Iterator[Figure]:
                 yield Figure(f"{name}: {row.name}", source, predicted(config, row) * 1e3, row.seconds * 1e3, "ms",
                              within(row.seconds * 1e3, WORST_SHARE), command=command)  # fmt: skip
     yield from power()
+    yield from transfer()
+
+
+def transfer() -> Iterator[Figure]:
+    """Decoders on an H100, predicted with the constants of the H200 and the A100: what sharing them costs."""
+    config, measured = named("gpu-h100"), [one for one in from_csv(text("h100_kernels")).measured if one.case.whole]
+    for one, seconds in zip(measured, predicted_cases(measured, config.device, config.efficiency).tolist(), strict=True):
+        width, heads, layers, batch, context = one.case.sizes
+        yield Figure(f"H100, nothing fitted: {layers} layers of {width}, batch {batch}, context {context}", H100, seconds * 1e3,
+                     one.seconds * 1e3, "ms", within(one.seconds * 1e3, WORST_SHARE),
+                     command="pimsim.baseline.bench.predicted on the constants of hwconfigs/gpu-h100.yaml")  # fmt: skip
 
 
 def errors(config: BaselineConfig, rows: Sequence[Row]) -> np.ndarray:

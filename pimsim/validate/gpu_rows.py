@@ -84,15 +84,16 @@ def latency_rows() -> tuple[Row, ...]:
 
 def h200() -> BaselineConfig:
     """The H200 as it was measured."""
-    return _gpu("gpu-h200", "execution.mode=graph", "execution.attention=fused")
+    return named("gpu-h200", "execution.mode=graph", "execution.attention=fused")
 
 
 def a100() -> BaselineConfig:
     """The A100 as it was measured."""
-    return _gpu("gpu-a100-80", "execution.mode=eager", "execution.attention=separate")
+    return named("gpu-a100-80", "execution.mode=eager", "execution.attention=separate")
 
 
-def _gpu(name: str, *overrides: str) -> BaselineConfig:
+def named(name: str, *overrides: str) -> BaselineConfig:
+    """A shipped GPU."""
     config = load_any(name, overrides)
     assert isinstance(config, BaselineConfig)
     return config

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import sys
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
-from pimsim.baseline.calibrate import Calibration, calibrate
+from pimsim.baseline.bench import fit, from_csv
+from pimsim.baseline.calibrate import Calibration, calibrate, record
 from pimsim.baseline.fit import KERNELS, replaced, value
 from pimsim.cli.main import main
 from pimsim.config import BaselineConfig, load_any, load_efficiency
@@ -23,6 +22,16 @@ TRUE = {
 }  # fmt: skip
 
 
+class SlowDecoders(SyntheticBench):
+    """Between others, a kernel takes longer."""
+
+    between_s = 0.5e-6
+
+    def decoder(self, width: int, heads: int, layers: int, batch: int, context: int) -> tuple[float, float]:
+        seconds, watts = super().decoder(width, heads, layers, batch, context)
+        return seconds + 12 * layers * self.between_s, watts
+
+
 def bench(name: str = "NVIDIA A100-SXM4-80GB", noise: float = 0.0, **more: float) -> SyntheticBench:
     shipped = load_any("gpu-a100-80")
     assert isinstance(shipped, BaselineConfig)
@@ -30,7 +39,7 @@ def bench(name: str = "NVIDIA A100-SXM4-80GB", noise: float = 0.0, **more: float
 
 
 def calibrated(tmp_path: Path, measured: SyntheticBench) -> tuple[Calibration, BaselineConfig]:
-    done = calibrate(measured, "mine", "2026-01-01", lambda text: None)
+    done = calibrate(record(measured, "2026-01-01", lambda text: None), "mine")
     file = tmp_path / "mine.yaml"
     file.write_text(done.yaml)
     config = load_any(file)
@@ -45,17 +54,31 @@ def test_constants_of_a_bench_without_noise_come_back(tmp_path: Path) -> None:
 
 def test_noise_of_five_percent_leaves_every_prediction_within_ten(tmp_path: Path) -> None:
     done, _ = calibrated(tmp_path, bench(noise=0.05))
-    assert 0.01 < done.errors["held-out kernels"][1] < 0.05
+    assert 0.01 < done.errors["kernels by themselves, held out"][1] < 0.05
     assert max(worst for _, _, worst in done.errors.values()) < 0.10
 
 
-def test_half_of_the_kernels_and_no_decoder_is_fitted() -> None:
-    done = calibrate(bench(), "mine", "2026-01-01", lambda text: None)
-    rows = list(csv.DictReader(io.StringIO(done.rows)))
-    number = {what: found[0] for what, found in done.errors.items()}
-    assert abs(number["fitted kernels"] - number["held-out kernels"]) <= 2
-    assert sum(row["fitted"] == "yes" for row in rows) == number["fitted kernels"]
-    assert {row["fitted"] for row in rows if "layers" in row["measurement"]} == {"no"}
+def test_every_second_case_is_held_out() -> None:
+    done = calibrate(record(bench(), "2026-01-01", lambda text: None), "mine")
+    assert {what: found[0] for what, found in done.errors.items()} == {
+        "kernels by themselves, fitted": 110, "kernels by themselves, held out": 110, "whole decoders, fitted": 3,
+        "whole decoders, held out": 2}  # fmt: skip
+
+
+def test_what_kernels_take_longer_in_a_decoder_is_added_to_every_overhead() -> None:
+    measured = record(SlowDecoders(bench().device, bench().efficiency), "2026-01-01", lambda text: None)
+    fitted = fit(measured.measured, bench().device, load_efficiency("gpu").efficiency, 1e-4)
+    for name in ("matmul", "attention", "norm", "elementwise", "append"):
+        more = value(fitted.efficiency, f"{name}.overhead") - value(fitted.alone, f"{name}.overhead")
+        assert more == pytest.approx(SlowDecoders.between_s, rel=0.02), name
+
+
+def test_measurements_can_be_fitted_again(tmp_path: Path) -> None:
+    done, _ = calibrated(tmp_path, bench(noise=0.02))
+    again = calibrate(from_csv(done.rows), "mine")
+    for what, found in done.errors.items():
+        assert again.errors[what] == pytest.approx(found, abs=1e-4)
+    assert from_csv(again.rows) == from_csv(done.rows)
 
 
 def test_call_of_the_host_and_power_are_taken_over(tmp_path: Path) -> None:
@@ -112,3 +135,23 @@ def test_help_names_the_extra() -> None:
     from pimsim.cli.calibrate import command
 
     assert "pimsim[gpu]" in CliRunner().invoke(command, ["--help"]).output
+
+
+def test_rows_file_is_fitted_without_a_gpu(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    done, _ = calibrated(tmp_path, bench())
+    rows = tmp_path / "before.csv"
+    rows.write_text(done.rows)
+    with pytest.raises(SystemExit) as left:
+        main(["calibrate", "gpu", "--rows", str(rows), "-o", str(tmp_path / "again.yaml")])
+    assert left.value.code == 0
+    assert "wrote" in capsys.readouterr().err
+    assert load_any(tmp_path / "again.yaml").name == "again"
+
+
+def test_rows_file_of_something_else_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = tmp_path / "other.csv"
+    rows.write_text("a,b\n1,2\n")
+    with pytest.raises(SystemExit) as left:
+        main(["calibrate", "gpu", "--rows", str(rows)])
+    assert left.value.code == 2
+    assert capsys.readouterr().err.startswith(f"{rows}: is not what pimsim calibrate gpu measured")
