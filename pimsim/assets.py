@@ -57,6 +57,15 @@ def list_assets(kind: str) -> dict[str, Path]:
     return dict(sorted(named.items()))
 
 
+def _own(kind: str, name: str) -> Path:
+    return folder(kind) / _kind(kind).pattern.replace("*", name)
+
+
+def ships(kind: str, name: str) -> bool:
+    """Whether something of ``kind`` ships under this name."""
+    return bool(name) and not is_path(name) and _own(kind, name).is_file()
+
+
 def is_path(name: str) -> bool:
     """Whether ``name`` is meant as a path (it has a separator or a file suffix) rather than a shipped name."""
     return "/" in name or "\\" in name or name.endswith(_SUFFIXES)
@@ -74,9 +83,8 @@ def find(kind: str, name_or_path: str | Path) -> Path:
     Raises :class:`InputError`: with the nearest shipped name for an unknown one, or that the file is missing.
     """
     name = str(name_or_path)
-    own = folder(kind) / _kind(kind).pattern.replace("*", name)
-    if not is_path(name) and own.is_file():
-        return own
+    if ships(kind, name):
+        return _own(kind, name)
     path = Path(name)
     if path.is_file():
         return path

@@ -109,7 +109,7 @@ def load_workload(name_or_path: str | Path, overrides: Sequence[str] = ()) -> Wo
     if name.endswith(".json"):
         assets.find("model", name)
         own, stem = _of_model(name), Path(name).parent.name or "model"
-    elif name in assets.list_assets("model") and name not in assets.list_assets("workload"):
+    elif assets.ships("model", name) and not assets.ships("workload", name):
         own, stem = _of_model(name), name
     else:
         file = assets.find("workload", name)
