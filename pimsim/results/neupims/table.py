@@ -84,6 +84,43 @@ def request_rows(totals: Totals) -> list[Row]:
     ]  # fmt: skip
 
 
+def activity_rows(totals: Totals) -> list[Row]:
+    """What the units of the first group's device did over time, one row an iteration: shares of its length, bytes a second."""
+    npu = totals.run.estimates.npu
+    rows = []
+    for iteration in totals.run.server.iterations:
+        passage = iteration.passages[0]
+        length_s = (passage.end_fs - passage.begin_fs) / units.FS_PER_S
+        account = passage.account
+        ticks = account[("ticks",)]
+        if not ticks or not length_s:
+            continue
+        computed = account[("command", "COMP")] * totals.run.config.memory.organization.banks_per_channel * _lane_bytes(totals)
+        moved = account[("read",)] + account[("written",)]
+        rows.append({
+            "begin_s": passage.begin_fs / units.FS_PER_S, "length_s": length_s,
+            "npu_utilisation": account[("busy", "npu")] / (ticks * npu.arrays),
+            "pim_utilisation": account[("busy", "pim")] / (ticks * totals.channels),
+            "vector_utilisation": account[("busy", "vector")] / (ticks * npu.vector_units),
+            "internal_bytes_per_s": (computed + moved) / totals.seconds(ticks), "external_bytes_per_s": moved / totals.seconds(ticks),
+        })  # fmt: skip
+    return rows
+
+
+def _lane_bytes(totals: Totals) -> int:
+    pim = totals.run.config.pim
+    return pim.lanes * totals.run.estimates.npu.precision_bytes if pim is not None else 0
+
+
+def queue_rows(totals: Totals) -> list[Row]:
+    """Requests waiting and running and KV rows in use, from each time on at which anything changed."""
+    steps: dict[int, Row] = {}
+    for record in totals.run.server.log:
+        steps[record.event.t_fs] = {"time_s": record.event.t_fs / units.FS_PER_S, "waiting": record.waiting,
+                                    "running": record.running, "kv_rows": record.kv_rows}
+    return list(steps.values())
+
+
 def cause_rows(facts: Mapping[str, Any]) -> list[Row]:
     """Cycles of an average channel by cause, in each view."""
     whole = facts["cycles"]

@@ -1,0 +1,123 @@
+"""Serving on the simulated device: systems, exact short cuts, run folders, and input that cannot be served."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import pimsim
+from pimsim.cli import main as cli
+from pimsim.results.result import Result
+
+MODEL = {"model_type": "gpt2", "n_layer": 3, "n_embd": 256, "n_head": 8, "n_positions": 2048, "vocab_size": 100,
+         "activation_function": "gelu_new", "layer_norm_epsilon": 1e-5}  # fmt: skip
+LENGTHS = (40, 70, 33, 200, 18, 90)
+"""Of the requests; two of them share a channel."""
+
+
+@pytest.fixture(scope="module")
+def workload(tmp_path_factory: pytest.TempPathFactory) -> str:
+    folder: Path = tmp_path_factory.mktemp("served")
+    (folder / "config.json").write_text(json.dumps(MODEL))
+    (folder / "requests.csv").write_text("seq_len,ch_idx\n" + "".join(f"{n},{i % 5}\n" for i, n in enumerate(LENGTHS)))
+    (folder / "w.yaml").write_text("model: config.json\nrequests: requests.csv\noutput_tokens: 2\nprefill: elsewhere\n")
+    return str(folder / "w.yaml")
+
+
+def run(workload: str, system: str = "neupims", **settings: Any) -> Result:
+    how = {key: settings.pop(key) for key in ("fold",) if key in settings}
+    return pimsim.run(system, workload, **how, **{"parallel.tensor": 2}, **settings)
+
+
+def without_host(result: Result) -> dict[str, Any]:
+    return {key: value for key, value in result.summary().items() if key not in ("host", "folded")}
+
+
+def test_everything_is_the_same_without_folding(workload: str) -> None:
+    assert without_host(run(workload)) == without_host(run(workload, fold=False))
+
+
+@pytest.mark.parametrize("system", ["neupims", "neupims-authors", "npu-pim", "npu-only"])
+@pytest.mark.parametrize("sub_batches", ["off", "on"])
+def test_every_system_keeps_every_law(workload: str, system: str, sub_batches: str) -> None:
+    result = run(workload, system, **{"scheduler.sub_batches": sub_batches})
+    assert result.tokens_generated == 2 * len(LENGTHS)
+    assert all(verdict is True or verdict.startswith("waived: ") for verdict in result.checks.values())
+    for view in result.facts["cycles_by_cause_of"].values():
+        assert sum(view.values()) == pytest.approx(result.cycles, rel=1e-12)
+
+
+def test_only_the_authors_shortcuts_waive_laws(workload: str) -> None:
+    assert all(verdict is True for verdict in run(workload).checks.values())
+
+
+def test_attention_on_the_npu_leaves_the_memory_s_units_alone(workload: str) -> None:
+    result = run(workload, "npu-only")
+    assert result.facts["utilisation"]["pim"] == 0
+    assert not {"COMP", "G_ACT"} & set(result.commands)
+
+
+def test_a_second_row_buffer_lets_reads_and_attention_overlap(workload: str) -> None:
+    two, one = (run(workload, **{"scheduler.sub_batches": "on", "memory.row_buffers": n}) for n in (2, 1))
+    assert two.cycles < one.cycles
+
+
+def test_prompts_are_taken_in_here_as_well(workload: str) -> None:
+    result = run(workload, **{"workload.prefill": "inline"})
+    assert result.tokens_generated == 2 * len(LENGTHS)
+    assert [row["new_tokens"] for row in result.tables["tokens"]] == [sum(LENGTHS), len(LENGTHS)]
+
+
+def test_all_reduces_cost_time_and_energy(workload: str) -> None:
+    link = {"parallel.link.bandwidth": "100 GB/s", "parallel.link.latency": "1 us", "parallel.link.energy": "10 pJ/bit"}
+    alone, linked = run(workload), run(workload, **link)
+    assert linked.cycles > alone.cycles
+    assert linked.energy_j["link"] > 0 == alone.energy_j["link"]
+
+
+def test_pipeline_stages_share_the_layers(workload: str) -> None:
+    result = run(workload, **{"parallel.pipeline": 3})
+    assert result.facts["devices"] == {"tensor": 2, "pipeline": 3}
+    assert result.facts["layers_simulated"] == 3
+
+
+def test_a_run_folder_reads_back_equal(workload: str, tmp_path: Path) -> None:
+    result = pimsim.run("neupims", workload, out=tmp_path / "run", **{"parallel.tensor": 2, "workload.part": "block"})
+    assert pimsim.load(tmp_path / "run").summary() == result.summary()
+    assert {path.stem for path in (tmp_path / "run").glob("*.csv")} >= {"stages", "requests", "tokens", "queue"}
+
+
+def test_energies_sum_to_the_total_and_none_is_negative(workload: str) -> None:
+    energy = run(workload).energy_j
+    parts = [joules for name, joules in energy.items() if name != "total"]
+    assert sum(parts) == pytest.approx(energy["total"], rel=1e-12)
+    assert min(parts) >= 0
+
+
+@pytest.mark.parametrize(("sets", "said"), [
+    (["workload.batch=0"], "workload.batch"),
+    (["parallel.tensor=3"], "8 heads, which 3 devices cannot share evenly"),
+    (["scheduler.assignment=best"], "scheduler.assignment"),
+    (["placement=best"], "placement: unknown policy"),
+    (["memory.rows=600"], "requests.csv:"),
+    (["workload.lm_head=true"], "workload.lm_head"),
+])  # fmt: skip
+def test_what_cannot_be_served_exits_with_2_and_says_where(
+        workload: str, sets: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert refused(workload, "parallel.tensor=2", *sets)
+    assert said in capsys.readouterr().err
+
+
+def test_arrivals_that_go_back_are_found_in_their_line(workload: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "r.csv"
+    file.write_text("arrival,input_tokens,output_tokens\n2 ms,10,2\n1 ms,10,2\n")
+    assert refused(workload, f"workload.requests={file}")
+    assert f"{file}:3:1: arrival: " in capsys.readouterr().err
+
+
+def refused(workload: str, *sets: str) -> bool:
+    """Whether ``pimsim run`` exits with 2."""
+    with pytest.raises(SystemExit) as left:
+        cli.main(["run", "neupims", workload, *(part for text in sets for part in ("--set", text))])
+    return left.value.code == 2
