@@ -77,6 +77,7 @@ class AttentionPlan:
     npu: NpuSpec
     clock: NpuClock
     keys: frozenset[str]
+    all_channels: int
     units: int = 1
     channels: int = 1
 
@@ -88,6 +89,10 @@ class AttentionPlan:
     def fills(self) -> int:
         """Slots of q that a request has."""
         return self.layout.key_chunks * self.layout.queries
+
+    def share(self, units: int) -> int:
+        """compat.synthetic_addresses: what a channel gets of the results of those that have attention, spread over all of them."""
+        return ceil_div(units * self.channels, self.all_channels)
 
     def member_slots(self, context: int) -> int:
         """Slots that a request has: q, and P of every query head."""
@@ -169,7 +174,7 @@ class Attention:
         done = self._vector(tick, "softmax", len(pieces), context)
         blocks = layout.blocks(context)
         if "synthetic_addresses" in plan.keys:
-            places = lane.synthetic(len(pieces) * plan.slots.columns_of(context))
+            places = lane.synthetic(plan.share(len(pieces) * plan.slots.columns_of(context)))
         else:
             base = self._first_slot[index] + plan.fills
             sizes = [min(layout.page, context - block * layout.page) for block in range(blocks)]
@@ -221,7 +226,7 @@ class Attention:
             return
         elements = heads * layout.head_dim
         if "synthetic_addresses" in plan.keys:
-            places = lane.synthetic(plan.slots.columns_of(elements))
+            places = lane.synthetic(plan.share(plan.slots.columns_of(elements)))
         else:
             places = plan.slots.results(index, elements)
         lane.write_ahead(lane.token(), places, done)

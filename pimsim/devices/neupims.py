@@ -64,7 +64,7 @@ class NeuPimsDevice:
         self.layout = kv_layout(config, part.kv_heads, part.head_dim, part.heads // part.kv_heads)
         slots = Slots(org.banks_per_channel, org.columns, memory.column_bytes, self.spec.precision_bytes, 0, VECTOR_ROWS, VECTOR_ROWS,
                       "vector_in_one_row" in self.keys)
-        self.attention = AttentionPlan(self.layout, slots, self.spec, self.clock, self.keys)
+        self.attention = AttentionPlan(self.layout, slots, self.spec, self.clock, self.keys, memory.channels)
         places = KvInChannel if self.attention_in_memory else KvOverChannels
         self.kv = places(self.attention, self.geometry, "no_kv_append" not in self.keys)
         self.tensors, self.kv_space = self._map()
