@@ -67,6 +67,17 @@ def held(memory: Memory, op: Operator, scale: bool) -> Memory:
     return memory if bits == BF16_BITS else memory.holding(bits, scale=scale)
 
 
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What the ASIC spends on a task: ticks, and bytes that it moves over the pins because they do not fit into its SRAM."""
+
+    ticks: int = 0
+    spill_bytes: int = 0
+
+    def __add__(self, other: Spent) -> Spent:
+        return Spent(self.ticks + other.ticks, self.spill_bytes + other.spill_bytes)
+
+
 def category(op: Operator) -> str:
     """What an operator is reported as: a matrix by its name in the layer, everything else by its kind."""
     return op.name.rsplit(".", 1)[-1] if op.kind in ("matvec", "head_matvec") else op.kind
@@ -144,7 +155,8 @@ class PimGptMapping:
             elif op.kind == "embed":
                 done[index] = (self._embed(out, index, op, block, after),)
             else:
-                done[index] = (out.add(Task(index, category(op), duration=self._asic_ticks(op), after=after)),)
+                work = self._of_operator(op)
+                done[index] = (out.add(Task(index, category(op), duration=work.ticks, spill_bytes=work.spill_bytes, after=after)),)
         for task in late:
             out.add(task)
         return out
@@ -168,11 +180,17 @@ class PimGptMapping:
             at += 1
         return chain
 
-    def _asic_ticks(self, op: Operator, elements: int = 0) -> int:
+    def _spent(self, *work: tuple[str, int, int], beside: int = 0) -> Spent:
+        """What operations (kind, rows, columns) take one after the other, with more rows waiting ``beside`` theirs."""
+        costs = [cost(self.asic, kind, rows, columns, beside) for kind, rows, columns in work]
+        return Spent(self.pace.ticks(sum(c.cycles for c in costs)), sum(c.spill_bytes for c in costs))
+
+    def _of_operator(self, op: Operator, elements: int = 0) -> Spent:
+        """What an operator of the ASIC takes, or that of so many of its elements."""
         work = asic_work(op)
         if not work:
             raise ValueError(f"the ASIC has no operation for operator '{op.name}' ({op.kind})")
-        return self.pace.ticks(sum(cost(self.asic, kind, elements or rows, columns).cycles for kind, rows, columns in work))
+        return self._spent(*((kind, elements or rows, columns) for kind, rows, columns in work))
 
     def _io_ticks(self, bursts: int) -> int:
         """Least ticks in which the ASIC gives out or takes in so many bursts (a broadcast counts once)."""
@@ -187,13 +205,13 @@ class PimGptMapping:
         row, step = self._place(block, op.name)
         pim = out.add(Task(index, category(op), product.programs, row, step, duration=product.io_ticks,
                            first=product.first, after=after))
-        work = self._product_work(op, product.chunks, op.rows)
-        work += sum(self._asic_ticks(f) for f in followers)
-        if not work:
+        work = sum((self._of_operator(f) for f in followers), self._product_work(op, product.chunks, op.rows))
+        if not work.ticks:
             return pim
         batch = min(self.memory.units, op.rows)
-        tail = self._product_work(op, product.chunks, batch) + sum(self._asic_ticks(f, batch) for f in followers)
-        return out.add(Task(index, f"{category(op)}_sum", duration=work, tail=tail, first=tail, streams=(pim,)))
+        tail = sum((self._of_operator(f, batch) for f in followers), self._product_work(op, product.chunks, batch)).ticks
+        return out.add(Task(index, f"{category(op)}_sum", duration=work.ticks, spill_bytes=work.spill_bytes, tail=tail, first=tail,
+                            streams=(pim,)))
 
     def _product(self, weights: Weights) -> Product:
         if weights not in self._products:
@@ -209,11 +227,10 @@ class PimGptMapping:
         before = sum(weights.slots * (full_row + columns * self.pace.mac) for columns in weights.chunk_columns[:-1])
         return before + self.pace.first_result
 
-    def _product_work(self, op: Operator, chunks: int, outputs: int) -> int:
-        """ASIC ticks for the partial sums and the bias of so many outputs of a product."""
-        cycles = cost(self.asic, "partial_sum", outputs, chunks).cycles if chunks > 1 else 0
-        cycles += cost(self.asic, "bias", outputs).cycles if op.bias else 0
-        return self.pace.ticks(cycles)
+    def _product_work(self, op: Operator, chunks: int, outputs: int) -> Spent:
+        """What the ASIC spends on the partial sums and the bias of so many outputs of a product."""
+        sums = (("partial_sum", outputs, chunks),) if chunks > 1 else ()
+        return self._spent(*sums, *((("bias", outputs, 1),) if op.bias else ()))
 
     def _head_matvec(self, out: TaskList, index: int, op: Operator, block: Block, after: tuple[int, ...]) -> int:
         """A product for each head; a channel works through its heads one after the other."""
@@ -224,10 +241,14 @@ class PimGptMapping:
         row, step = self._place(block, op.name)
         pim = out.add(Task(index, category(op), programs, row, step, duration=self._io_ticks(bursts),
                            first=self.pace.first_result, after=after))
-        work = self._product_work(op, chunks, op.rows)
-        if not work:
+        return self._sum(out, index, category(op), self._product_work(op, chunks, op.rows), pim)
+
+    def _sum(self, out: TaskList, index: int, name: str, work: Spent, pim: int) -> int:
+        """What the ASIC does with all results of a product once they are there; returns the last task."""
+        if not work.ticks:
             return pim
-        return out.add(Task(index, f"{category(op)}_sum", duration=work, tail=work, first=work, streams=(pim,)))
+        return out.add(Task(index, f"{name}_sum", duration=work.ticks, spill_bytes=work.spill_bytes, tail=work.ticks, first=work.ticks,
+                            streams=(pim,)))
 
     # ------------------------------------------------------------------ attention
 
@@ -268,8 +289,8 @@ class PimGptMapping:
         tasks = []
         for wave in range(waves):
             heads = min(self.memory.channels, op.heads - wave * self.memory.channels)
-            ticks = self.pace.ticks(cost(self.asic, "softmax", heads, op.cols).cycles)
-            tasks.append(out.add(Task(index, "softmax", duration=ticks, after=after)))
+            work = self._spent(("softmax", heads, op.cols), beside=op.heads - heads)  # all scores are in SRAM already
+            tasks.append(out.add(Task(index, "softmax", duration=work.ticks, spill_bytes=work.spill_bytes, after=after)))
         return tuple(tasks)
 
     def _attend(self, out: TaskList, index: int, op: Operator, block: Block, after: tuple[int, ...]) -> tuple[int, ...]:
@@ -291,11 +312,8 @@ class PimGptMapping:
             waits = tuple(t for t in after if t not in softmax or t == softmax[wave]) if waves > 1 else after
             pim = out.add(Task(index, "attend", programs, row + wave * values.subs * values.chunks, step,
                                duration=self._io_ticks(bursts), first=self.pace.first_result, after=waits))
-            ends.append(pim)
-            if len(chunks) > 1:
-                outputs = sum(heads) * share * values.head_dim
-                ticks = self.pace.ticks(cost(self.asic, "partial_sum", outputs, len(chunks)).cycles)
-                ends[-1] = out.add(Task(index, "attend_sum", duration=ticks, tail=ticks, first=ticks, streams=(pim,)))
+            sums = (("partial_sum", sum(heads) * share * values.head_dim, len(chunks)),) if len(chunks) > 1 else ()
+            ends.append(self._sum(out, index, "attend", self._spent(*sums), pim))
         return tuple(ends)
 
     # ------------------------------------------------------------------ the rest
@@ -308,8 +326,8 @@ class PimGptMapping:
         read = out.add(Task(index, "embed", programs, row, step, after=after))
         if op.cols == 1:
             return read
-        ticks = (op.cols - 1) * self.pace.ticks(cost(self.asic, "add", op.rows).cycles)
-        return out.add(Task(index, "embed_sum", duration=ticks, after=(read,)))
+        work = self._spent(*(("add", op.rows, 1),) * (op.cols - 1))
+        return out.add(Task(index, "embed_sum", duration=work.ticks, spill_bytes=work.spill_bytes, after=(read,)))
 
     def _each(self, share: Callable[[int], int], program: Callable[[int], int]) -> tuple[int, ...]:
         """The program of every channel, given its share of the work and the program for a share."""

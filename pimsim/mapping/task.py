@@ -19,6 +19,7 @@ class Task:
         programs: one program number a channel, -1 for none; empty for a task of the ASIC.
         row, row_step, column: where its programs begin, and how far apart the layers lie.
         duration: ticks of the ASIC; for a task of the memory those for which its operands and results hold the ASIC's pins.
+        spill_bytes: what of its work moves over the ASIC's pins because it does not fit into SRAM.
         first, tail: ticks to its first output, and from its last streamed input to its end.
         after, streams: tasks whose end, or whose first output, it waits for.
     """
@@ -30,6 +31,7 @@ class Task:
     row_step: int = 0
     column: int = 0
     duration: int = 0
+    spill_bytes: int = 0
     first: int = 0
     tail: int = 0
     after: tuple[int, ...] = ()

@@ -39,6 +39,7 @@ class Recorder:
     Attributes:
         ticks: by category, the ticks by which its tasks moved the end of everything so far; they sum to the run's length.
         asic_ticks: by category, the ticks in which the ASIC computes.
+        spill_bytes: bytes that the ASIC moved over its pins because they did not fit into its SRAM.
         steps: (index, phase, context, begin, end) of every step.
     """
 
@@ -47,6 +48,7 @@ class Recorder:
     progress: Progress | None = None
     ticks: dict[str, int] = field(default_factory=dict)
     asic_ticks: dict[str, int] = field(default_factory=dict)
+    spill_bytes: int = 0
     steps: list[tuple[int, str, int, int, int]] = field(default_factory=list)
     _work: dict[str, Work] = field(default_factory=dict)
     _repeats: dict[int, tuple[Operator, int]] = field(default_factory=dict)  # by identity, of operators that come again
@@ -66,6 +68,7 @@ class Recorder:
             self.ticks[task.category] = self.ticks.get(task.category, 0) + ticks
             if not task.programs:
                 self.asic_ticks[task.category] = self.asic_ticks.get(task.category, 0) + task.duration * block.repeat
+                self.spill_bytes += task.spill_bytes * block.repeat
         for index, op in enumerate(block.operators):
             if op.context:
                 attention = op.kind in ("kv_append", "score", "attend")

@@ -60,6 +60,8 @@ def test_operators_sum_to_the_run(result: pimsim.Result) -> None:
 def test_causes_of_all_operators_sum_to_those_of_the_run(result: pimsim.Result) -> None:
     table = result.operators()
     assert table[[f"{cause}_cycles" for cause in CAUSE_NAMES]].to_numpy().sum() == pytest.approx(result.cycles)
+    for cause in CAUSE_NAMES:
+        assert table[f"{cause}_cycles"].sum() == pytest.approx(result.facts["cycles_by_cause"].get(cause, 0)), cause
 
 
 def test_steps_follow_one_another(result: pimsim.Result) -> None:
@@ -83,6 +85,17 @@ def test_the_row_hit_rate_follows_from_the_commands(result: pimsim.Result) -> No
 def test_bytes_over_the_pins_follow_from_the_commands(result: pimsim.Result) -> None:
     c = result.commands
     assert result.facts["bytes_over_pins"] == 32 * (c["WRGB"] + c["RDMAC16"] + c["WR"] + c.get("RD", 0))
+    assert result.facts["bytes_spilled"] == 0
+
+
+def test_what_does_not_fit_into_the_asic_crosses_the_pins_and_costs_energy(result: pimsim.Result, tiny: str) -> None:
+    small = pimsim.run("pim-gpt", tiny, overrides=[f"system.overlap={result.config['system']['overlap']}"], **{"asic.sram_bytes": "1 KiB"})
+    spilled = small.facts["bytes_spilled"]
+    assert spilled > 0
+    assert small.facts["bytes_over_pins"] == result.facts["bytes_over_pins"] + spilled
+    per_byte = result.energy_j["io"] / result.facts["bytes_over_pins"]
+    assert small.energy_j["io"] == pytest.approx(per_byte * small.facts["bytes_over_pins"])
+    assert small.cycles > result.cycles
 
 
 def test_a_conventional_memory_moves_weights_keys_and_values(result: pimsim.Result) -> None:

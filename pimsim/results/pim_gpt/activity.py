@@ -30,11 +30,12 @@ class ActivityRecorder:
         self._busy = np.array([c.effect is Effect.COMPUTE for c in commands], np.int64) * (
             system.compiled.timing["tMAC"] * system.compiled.standard.ticks_per_clock)
         self._before = np.zeros(len(commands), np.int64)
-        self._asic = 0
+        self._asic = self._spilled = 0
         self._rows: list[Row] = []
 
     def segment(self, step: Step, block: Block, tasks: TaskList, segment: Segment) -> None:
-        """Add up what the ASIC computes."""
+        """Add up what the ASIC computes and spills."""
+        self._spilled += block.repeat * sum(task.spill_bytes for task in tasks.tasks)
         self._asic += block.repeat * sum(task.duration for task in tasks.tasks if not task.programs)
 
     def step(self, step: Step, begin_tick: int, end_tick: int) -> None:
@@ -47,9 +48,9 @@ class ActivityRecorder:
             "begin_s": begin_tick * tick_s, "length_s": ticks * tick_s,
             "pim_utilisation": int(issued @ self._busy) / (ticks * package.channels), "asic_utilisation": self._asic / ticks,
             "internal_bytes_per_s": int(issued @ self._inside) / (ticks * tick_s),
-            "external_bytes_per_s": int(issued @ self._outside) / (ticks * tick_s),
+            "external_bytes_per_s": (int(issued @ self._outside) + self._spilled) / (ticks * tick_s),
         })  # fmt: skip
-        self._asic = 0
+        self._asic = self._spilled = 0
 
     def rows(self) -> list[Row]:
         """Rows of the table ``activity``: begin and length of a step, utilisation of the units, bytes a second."""

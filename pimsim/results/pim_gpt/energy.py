@@ -4,7 +4,7 @@ DRAM by the chosen formula on the part's currents (``pimsim.dram.energy``). An a
 banks. An all-bank MAC reads a column in every bank: with ``mac_energy: unit-power`` each of them costs a column read
 (IDD4R - IDD3N over tCCD; the data does not leave the chip, so no pin energy) and the units draw ``mac_power`` for one tCCD,
 the pace that it is quoted for (PIM-GPT: MAC current on top of a read); ``3x-read`` is CENT's rule and ``4x-read`` NeuPIMs', for all
-banks together.
+banks together. Pin energy is that of every burst, and of what the ASIC's operations spill because its SRAM is too small.
 """
 
 from __future__ import annotations
@@ -74,6 +74,7 @@ def energy(run: Run) -> dict[str, float]:
             parts["mac"] += number * reads * column_read
             if pim.mac_energy == "unit-power" and pim.mac_power is not None:
                 parts["mac"] += number * pim.mac_power * column_s
+    parts["io"] += run.recorder.spill_bytes * 8 * config.energy.io
     tick_s = compiled.tick_fs / units.FS_PER_S
     active = int(package.by_channel[:, CAUSES + compiled.table.commands].sum())
     parts["active_standby"] = active * tick_s * each.active_w

@@ -43,6 +43,7 @@ def summary(run: Run, energy_j: dict[str, float], checks: dict[str, bool | str])
         "bandwidth": _bandwidth(run),
         "peaks": peaks(run),
         "bytes_over_pins": outside_bytes,
+        "bytes_spilled": recorder.spill_bytes,
         "bytes_conventional": stored_bytes,
         "data_movement_reduction": stored_bytes / outside_bytes if outside_bytes else None,
         "utilisation": {
@@ -66,9 +67,9 @@ def summary(run: Run, energy_j: dict[str, float], checks: dict[str, bool | str])
 
 
 def column_bytes(run: Run) -> tuple[int, int]:
-    """Bytes of all column accesses inside the banks, and of all bursts over the pins."""
+    """Bytes of all column accesses inside the banks; and over the pins, those of all bursts and what the ASIC spills."""
     memory, counts = run.config.memory, run.system.package.counts()
-    inside = outside = 0
+    inside, outside = 0, run.recorder.spill_bytes
     for command in run.system.compiled.standard.commands:
         moved = counts.get(command.name, 0) * memory.column_bytes
         if command.effect is Effect.COMPUTE:

@@ -10,7 +10,9 @@ from pimsim.kernels.table import CAUSES
 from pimsim.sim.run import Run
 
 _OPERATOR_OF = {"k_append": "kv_append", "v_append": "kv_append"}
-CAUSE_NAMES = tuple(cause.name.lower() for cause in Cause)
+V_APPEND = "v_append"
+CAUSE_NAMES = (*(cause.name.lower() for cause in Cause), V_APPEND)
+"""Appending V, whose activations serve one element each, is a cause of its own beside those of a channel."""
 
 
 def seconds(run: Run, ticks: int) -> float:
@@ -36,25 +38,21 @@ def by_operator(run: Run) -> dict[str, int]:
 def by_cause(run: Run) -> dict[str, int]:
     """Ticks of all channels together by cause; they sum to the run's length times the channels.
 
-    Waiting for the ASIC is split from the rest; appending V, whose activations serve one element each, is a cause of its own.
+    Waiting for the ASIC is split from the rest.
     """
-    package, categories = run.system.package, run.categories
-    ticks = {name: int(package.by_channel[:, cause].sum()) for cause, name in enumerate(CAUSE_NAMES)}
-    appended = 0
-    if "v_append" in categories:
-        row = package.by_category[categories["v_append"]]
-        for cause in (Cause.ACTIVATE, Cause.WRITE):
-            appended += int(row[cause])
-            ticks[cause.name.lower()] -= int(row[cause])
-    ticks["v_append"] = appended
-    return {name: spent for name, spent in ticks.items() if spent}
+    ticks = sum(by_operator_and_cause(run).values(), np.zeros(len(CAUSE_NAMES), np.int64))
+    return {name: int(spent) for name, spent in zip(CAUSE_NAMES, ticks, strict=True) if spent}
 
 
 def by_operator_and_cause(run: Run) -> dict[str, np.ndarray]:
-    """Ticks of all channels together, int64 [causes], by operator category; a wait counts for the operator waited with."""
+    """Ticks of all channels together, int64 [CAUSE_NAMES], by operator category; a wait counts for the operator waited with."""
     ticks: dict[str, np.ndarray] = {}
     for task, number in run.categories.items():
-        row = run.system.package.by_category[number, :CAUSES]
+        row = np.append(run.system.package.by_category[number, :CAUSES], 0)
+        if task == V_APPEND:
+            for cause in (Cause.ACTIVATE, Cause.WRITE):
+                row[-1] += row[cause]
+                row[cause] = 0
         name = operator_of(task)
-        ticks[name] = ticks[name] + row if name in ticks else row
+        ticks[name] = ticks.get(name, 0) + row
     return ticks
