@@ -89,8 +89,8 @@ def _operator(made: Account, op: OpRecord) -> None:
 
 
 def between(low: Account, high: Account, part: int, whole: int) -> Account:
-    """Counts ``part`` / ``whole`` of the way from ``low`` to ``high``, rounded down."""
-    made = {name: (low[name] * (whole - part) + high[name] * part) // whole for name in {**low.counts, **high.counts}}
+    """Counts ``part`` / ``whole`` of the way from ``low`` to ``high`` (or beyond), rounded down; none is less than nothing."""
+    made = {name: max(0, (low[name] * (whole - part) + high[name] * part) // whole) for name in {**low.counts, **high.counts}}
     return _balanced(made, low)
 
 

@@ -65,7 +65,7 @@ class Network:
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """An iteration's way through one group. ``how``: simulated, interpolated or scaled.
+    """An iteration's way through one group. ``how``: simulated, or interpolated, extrapolated, scaled.
 
     ``stages``: records of simulated stages and how often each counts, where somebody wants them.
     """
