@@ -40,6 +40,8 @@ class VectorConfig(Config):
     """elements that a unit takes in a cycle"""
     latency: Units = 1
     """cycles of a step"""
+    streamed: bool = False
+    """rows of an operator are stored as they are done; otherwise when all have been read, as far as the scratchpad holds them"""
     attention_units: Units
     """units kept for softmax of attention in memory while the NPU has work of its own; alone, attention has all"""
 
@@ -106,6 +108,6 @@ class NpuConfig(Config):
         return NpuSpec(arrays=self.arrays, rows=self.rows, columns=self.columns, clock_hz=self.clock, dataflow=self.dataflow,
                        weight_double_buffer=self.weight_double_buffer, scratchpad_bytes=self.scratchpad,
                        accumulator_bytes=self.accumulator, precision_bytes=self.precision, vector_units=self.vector.units,
-                       vector_width=self.vector.width, vector_latency=self.vector.latency,
+                       vector_width=self.vector.width, vector_latency=self.vector.latency, vector_streamed=self.vector.streamed,
                        attention_units=self.vector.attention_units, link_cycles=self.dma.latency,
                        link_bytes=self.dma.bytes_per_cycle)

@@ -23,6 +23,11 @@ from pimsim.mapping.tensor import Geometry
 Action = Callable[["Lane", int], None]
 """Called with the lane and the tick."""
 
+TOKEN_SHIFT = 32
+TOKEN_MASK = (1 << TOKEN_SHIFT) - 1
+
+NONE = np.zeros(0, np.int64)
+
 OWN_TOKENS = 1 << 24
 """Tokens from here on are the lane's own; those below are given by whoever drives it."""
 
@@ -63,6 +68,7 @@ class Lane:
         self._synthetic = 0
         self._port_free = 0
         self._tokens: dict[int, int] = {}
+        self._quiet: dict[int, int] = {}
         self._actions: dict[int, Action] = {}
         self._later: list[tuple[int, int, Action]] = []
         self._sequence = 0
@@ -70,7 +76,7 @@ class Lane:
         self._order = np.zeros(1 << 12, np.int64)
         self._ordered = 0
         self._first = 0
-        self._waiting = np.zeros(0, np.int64)
+        self._waiting = NONE
         self._answers: list[np.ndarray] = []
         self._ready: dict[int, np.ndarray] = {}
 
@@ -80,7 +86,7 @@ class Lane:
         other.__dict__.update(self.__dict__)
         other.numbers = list(numbers)
         other.channel = self.channel.fork(numbers[0], other._complete)
-        for name in ("done", "units", "segments", "_tokens", "_actions", "_later", "_requests", "_answers", "_ready", "_order"):
+        for name in ("done", "units", "segments", "_tokens", "_quiet", "_actions", "_later", "_requests", "_answers", "_ready", "_order"):
             setattr(other, name, getattr(self, name).copy())
         other.attention = self.attention and self.attention.fork()
         other._ready = {token: ready.copy() for token, ready in self._ready.items()}
@@ -116,7 +122,8 @@ class Lane:
     def write_ahead(self, token: int, places: Places, tick: int) -> None:
         """Attention's results for this channel, issued at ``tick``: they do not queue behind the requests of operators."""
         def insert(lane: Lane, now: int) -> None:
-            lane._add(token, places, np.full(len(places[0]), now), write=1, ahead=True)
+            lane._add(token, places, now, write=1, ahead=True)
+            lane._listen(token)
 
         self.later(tick + self.port.latency, insert)
 
@@ -137,23 +144,30 @@ class Lane:
         return self.geometry.places(unit)
 
     def _send(self, token: int, places: Places, tick: int, write: int) -> None:
-        if not len(places[0]):
+        count = len(places[0])
+        if not count:
             self.done[token] = tick
             return
+        if tick < self.now:
+            raise SimulationError(f"channel {self.numbers[0]} stands at {self.now}, behind what is sent at {tick}")
         numerator, denominator = self.port.step
         begin = max(tick + self.port.latency, self._port_free)
-        arrivals = begin + np.arange(len(places[0])) * numerator // denominator
+        arrivals = begin + np.arange(count) * numerator // denominator
         self._port_free = int(arrivals[-1]) + 1
-        self.later(begin, lambda lane, now: lane._add(token, places, arrivals, write))
+        self._add(token, places, arrivals, write)
 
-    def _add(self, token: int, places: Places, arrivals: np.ndarray, write: int, ahead: bool = False) -> None:
-        count = len(arrivals)
-        bank, row, column = places
-        requests = np.stack([arrivals, np.full(count, write), bank, row, column], axis=1)
-        self._tokens[self.channel.send(requests, ahead=ahead)] = token
+    def _add(self, token: int, places: Places, arrivals: np.ndarray | int, write: int, ahead: bool = False) -> None:
+        count = len(places[0])
+        requests = np.empty((count, at.REQUEST_FIELDS), np.int64)
+        requests[:, at.Q_ARRIVAL], requests[:, at.Q_WRITE] = arrivals, write
+        requests[:, at.Q_BANK], requests[:, at.Q_ROW], requests[:, at.Q_COLUMN] = places
+        group = self.channel.group(count, quiet=True)
+        self.channel.hand_over(requests, group, ahead=ahead)
+        self._quiet[token] = group
         self.units[write] += count
-        ids = np.full(count, -1, np.int64) if write else (token << 32) + np.arange(count)
+        ids = np.full(count, -1, np.int64)
         if not write:
+            ids = (token << TOKEN_SHIFT) + np.arange(count)
             self._ready[token] = np.zeros(count, np.int64)
         self._waiting = np.concatenate((ids, self._waiting) if ahead else (self._waiting, ids))
 
@@ -161,12 +175,24 @@ class Lane:
 
     def run(self, token: int) -> int:
         """Run until a token is done, and no further; returns when."""
+        self._listen(token)
         while token not in self.done:
             self._step(at.FOREVER)
         return self.done[token]
 
+    def _listen(self, token: int) -> None:
+        """Stop when a token is done."""
+        group = self._quiet.pop(token, None)
+        if group is not None:
+            done = self.channel.listen(group)
+            if done is None:
+                self._tokens[group] = token
+            else:
+                self.done[token] = done + self.port.latency
+
     def run_to(self, tick: int, token: int = 0) -> None:
         """Decide every tick before ``tick``, or until a token is done."""
+        self._listen(token)
         while token not in self.done and (self.now < tick or (self._later and self._later[0][0] < tick)):
             self._step(tick - 1)
 
@@ -177,7 +203,7 @@ class Lane:
     def ready(self, token: int) -> np.ndarray:
         """When each unit of a read token is at the NPU, which is done."""
         self._collect()
-        return self._ready.pop(token)
+        return self._ready.pop(token, NONE)
 
     def idle(self) -> bool:
         """Whether nothing is waited for."""
@@ -228,14 +254,14 @@ class Lane:
         rows = np.concatenate(self._answers)
         self._answers.clear()
         ids = self._order[rows[:, 0] - self._first]
-        tokens = ids >> 32
+        tokens = ids >> TOKEN_SHIFT
         for token in np.unique(tokens):
             mine = tokens == token
             if int(token) in self._ready:
-                self._ready[int(token)][ids[mine] & 0xFFFFFFFF] = rows[mine, 3] + self.port.latency
+                self._ready[int(token)][ids[mine] & TOKEN_MASK] = rows[mine, 3] + self.port.latency
         if not len(self._waiting) and self._ordered == self.channel.accepted - self._first and not self._ready_open():
             self._first, self._ordered = self.channel.accepted, 0
 
     def _ready_open(self) -> bool:
         """Whether answers are still to come."""
-        return bool(self._tokens)
+        return bool(self._tokens or self._quiet)

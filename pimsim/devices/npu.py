@@ -87,6 +87,7 @@ class Work:
     scratchpad_bytes: int = 0
     end: int = 0
     activations: int = 0
+    waiting: list[tuple[Transfer | Own, int]] = field(default_factory=list)
     stores: list[int] = field(default_factory=list)
 
 
@@ -152,6 +153,12 @@ class Npu:
         work.units_written += sum(len(what(channel)[0]) for channel in range(self.channels))
         work.stores.append(self.memory.write_own(what, tick))
 
+    def _flush(self, work: Work) -> None:
+        """Send the results that are done; they come behind what has been asked for meanwhile."""
+        for what, tick in work.waiting:
+            self._store(work, what, tick)
+        work.waiting.clear()
+
     # ------------------------------------------------------------------ matrix products
 
     def gemm(self, op: NpuOp, work: Work) -> int:
@@ -167,6 +174,7 @@ class Npu:
                 self._by_columns(op, work, tile, asked[number], run)
             if number + 2 < len(cut):
                 asked.append(self._ask(op, work, cut[number + 2], run.streamed))
+            self._flush(work)
         work.busy_cycles = run.busy
         work.scratchpad_bytes += run.moved
         return run.done
@@ -207,6 +215,8 @@ class Npu:
             if tile.last:
                 top = tile.m[0] + number * block
                 self._store_result(op, work, (top, min(top + block, tile.m[1])), tile.n, run.done)
+                if number + 1 < len(asked.weights):  # before the next tokens are waited for
+                    self._flush(work)
 
     def _ask(self, op: NpuOp, work: Work, tile: Tile, tick: int) -> Asked:
         """Ask for a tile's operands in the order of their use."""
@@ -262,14 +272,14 @@ class Npu:
         width = self.spec.columns
         if "truncated_stores" in self.keys:
             size = min(op.m, op.n) * min(width, op.n - tokens[0]) * self.spec.precision_bytes
-            self._store(work, self.tensors.part(op.result or "stored", max(size, 0)), tick)
+            work.waiting.append((self.tensors.part(op.result or "stored", max(size, 0)), tick))
         elif op.store == "kv":
             if tokens[1] == op.m:  # with the last of the tokens
                 for what in self.kv.stores(op.members, *columns):
-                    self._store(work, what, tick)
+                    work.waiting.append((what, tick))
         elif op.store == "rows":
             first, end = columns[0] // width, ceil_div(columns[1], width)
-            self._store(work, self.tensors.columns(op.result, op.m, op.n, first, end, *tokens), tick)
+            work.waiting.append((self.tensors.columns(op.result, op.m, op.n, first, end, *tokens), tick))
 
     # ------------------------------------------------------------------ vectors
 
@@ -286,21 +296,28 @@ class Npu:
         starts = np.concatenate([part.starts.reshape(count, -1) for part in parts], axis=1)
         sizes = np.concatenate([part.counts.reshape(count, -1) for part in parts], axis=1)
         result = tensors.rows(op.result, op.m, op.n, group)
-        first = self._read(work, tensors.vector(op.weight, op.n * (1 + op.bias)), work.begin) if op.weight else None
+        columns = len(result) // count
         held = max(spec.scratchpad_bytes // 2 // (group * op.n * spec.precision_bytes * operands), 1)
-        tokens = [self._read(work, Transfer(starts[g], sizes[g]), work.begin) for g in range(min(held, count))]
-        free = self.memory.finish(first) if first is not None else work.begin
-        for g in range(count):
-            rows = min(group, op.m - g * group)
-            arrived = max(self.memory.finish(tokens[g]), free if g == 0 else 0)
-            if "unbounded_vector" in self.keys:
-                free = arrived + self.clock.ticks(row)
-            else:
-                free = max(arrived, free) + self.clock.ticks(ceil_div(rows, self.vector_units) * row)
-            columns = slice(g * (len(result) // count), (g + 1) * (len(result) // count))
-            self._store(work, Transfer(result.starts[columns], result.counts[columns]), free)
-            if len(tokens) < count:
-                tokens.append(self._read(work, Transfer(starts[len(tokens)], sizes[len(tokens)]), free))
+        step = 1 if spec.vector_streamed else min(held, count)
+        first = self._read(work, tensors.vector(op.weight, op.n * (1 + op.bias)), work.begin) if op.weight else None
+        chunks = range(0, count, step)
+        asked = [self._read(work, _rows(starts, sizes, g, g + step), work.begin) for g in chunks[: max(held // step, 1)]]
+        free = issued = self.memory.finish(first) if first is not None else work.begin
+        for number, begin in enumerate(chunks):
+            self.memory.finish(asked[number])
+            arrived = self.memory.ready(asked[number]).reshape(-1, starts.shape[1]).max(axis=1).tolist()
+            for g, tick in enumerate(arrived, begin):
+                issued = max(issued, tick)
+                if "unbounded_vector" in self.keys:
+                    free = issued + self.clock.ticks(row)
+                else:
+                    rows = min(group, op.m - g * group)
+                    free = max(issued, free) + self.clock.ticks(ceil_div(rows, self.vector_units) * row)
+            if len(asked) < len(chunks):
+                asked.append(self._read(work, _rows(starts, sizes, chunks[len(asked)], chunks[len(asked)] + step), free))
+            end = min(begin + step, count)
+            part = slice(begin * columns, end * columns)
+            self._store(work, Transfer(result.starts[part], result.counts[part]), free)
         return free
 
     # ------------------------------------------------------------------ attention on the NPU
@@ -330,3 +347,8 @@ class Npu:
         work.busy_cycles = run.busy
         work.scratchpad_bytes += run.moved
         return run.done
+
+
+def _rows(starts: np.ndarray, counts: np.ndarray, begin: int, end: int) -> Transfer:
+    """Segments of some groups of rows."""
+    return Transfer(starts[begin:end].ravel(), counts[begin:end].ravel())

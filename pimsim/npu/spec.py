@@ -23,6 +23,7 @@ class NpuSpec:
         precision_bytes: of an element.
         vector_units, vector_width: SIMD units beside the arrays, elements a cycle of each.
         vector_latency: cycles of an elementwise step.
+        vector_streamed: rows are stored as they are done, instead of when no more of the operator are read.
         attention_units: vector units that serve attention in memory while the NPU works too.
         link_cycles: from the NPU to a channel, and back. link_bytes: that pass to or from a channel in a cycle.
     """
@@ -40,6 +41,7 @@ class NpuSpec:
     vector_width: int = 128
     vector_latency: int = 1
     attention_units: int = 4
+    vector_streamed: bool = False
     link_cycles: int = 1
     link_bytes: int = 128
 

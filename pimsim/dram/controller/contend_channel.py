@@ -24,6 +24,9 @@ from pimsim.kernels.contend_issue import settle
 ROWS = 1 << 16
 """Rows of commands and completions that are kept before they are handed on."""
 
+QUIET = 1 << 40
+"""More than the members of any group: a quiet group is never seen to finish."""
+
 Sink = Callable[[np.ndarray], None]
 
 CAUSES = (*(c.name.lower() for c in Cause), "contention", "deadline")
@@ -75,15 +78,24 @@ class ContendedChannel:
         waiting = self.state[at.QUEUED] + self.state[at.READS] + self.state[at.WRITES]
         return not (len(self._requests) or len(self._transactions) or waiting)
 
-    def group(self, members: int) -> int:
-        """A new group of so many requests and transactions that are waited for together."""
+    def group(self, members: int, *, quiet: bool = False) -> int:
+        """A new group of so many requests and transactions that are waited for together; ``quiet``: not before :meth:`listen`."""
         if self._made == len(self._groups):
             self._groups = np.concatenate((self._groups, np.zeros_like(self._groups)))
         number = self._made
         self._made += 1
-        self._groups[number] = members, self.now
-        self._open[number] = None
+        self._groups[number] = members + (QUIET if quiet else 0), self.now
+        if not quiet:
+            self._open[number] = None
         return number
+
+    def listen(self, group: int) -> int | None:
+        """Wait for a quiet group from now on; returns when its last member is done, if that is certain already."""
+        self._groups[group, at.G_LEFT] -= QUIET
+        if self._groups[group, at.G_LEFT] <= 0:
+            return int(self._groups[group, at.G_DONE])
+        self._open[group] = None
+        return None
 
     @property
     def waiting(self) -> int:
@@ -115,11 +127,15 @@ class ContendedChannel:
         group = self.group(len(requests)) if group is None else group
         fresh = np.empty((len(requests), at.REQUEST_FIELDS), np.int64)
         fresh[:, : at.Q_GROUP] = requests
-        fresh[:, at.Q_GROUP] = group
-        if len(self._requests):
-            fresh = np.concatenate((fresh, self._requests) if ahead else (self._requests, fresh))
-        self._requests = fresh
+        self.hand_over(fresh, group, ahead=ahead)
         return group
+
+    def hand_over(self, requests: np.ndarray, group: int, *, ahead: bool = False) -> None:
+        """:meth:`send` without its checks: int64 [n, 6], the group is filled in, and the array kept."""
+        requests[:, at.Q_GROUP] = group
+        if len(self._requests):
+            requests = np.concatenate((requests, self._requests) if ahead else (self._requests, requests))
+        self._requests = requests
 
     def enqueue(self, transactions: np.ndarray, arrival: int, group: int | None = None) -> int:
         """Add PIM transactions that arrive together, int64 [n, 9] as the mapping makes them.
