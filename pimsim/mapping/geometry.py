@@ -14,9 +14,9 @@
   the operand buffer holds the head's input as often.
 
 Elements narrower than 16 bits (quantised weights, K or V) lie closer: a column holds ``lanes x pack`` of them. Either the units have as
-many more lanes, and then ``lanes`` grows; or a column takes ``pack`` MACs, one after the other, of ``lanes`` elements each, and as
-the operand buffer holds no more than before, a row holds ``pack`` chunks. What is counted in *columns* of an operand is always MACs, and
-bursts into the buffer; *places* are the columns of the row that they lie in.
+many more lanes, and then ``lanes`` grows; or a column takes ``pack`` MACs, one after the other, of ``lanes`` elements each. The operand
+buffer then holds no more than before, so ``pack`` slots (of K groups, of V subs) that take the same operand share a row. What
+is counted in *columns* of an operand is always MACs, and bursts into the buffer; *places* are the columns that they lie in.
 
 Everything here is counting; the programs that follow from it are in ``pimsim.mapping.pim_gpt``.
 """
@@ -67,10 +67,15 @@ class Memory:
         """Columns of a row that so many columns of an operand lie in."""
         return ceil_div(columns, self.pack)
 
-    def chunk_place(self, chunk: int) -> tuple[int, int]:
-        """(which row of those behind one another, first column) of a chunk."""
-        row, part = divmod(chunk, self.pack)
-        return row, part * (self.columns // self.pack)
+    @property
+    def share(self) -> int:
+        """Columns of a row for each of those that share it."""
+        return self.columns // self.pack
+
+    def shared(self, number: int) -> tuple[int, int]:
+        """(which row, first column) of the ``number``-th of those that share rows."""
+        row, part = divmod(number, self.pack)
+        return row, part * self.share
 
     @property
     def units(self) -> int:
@@ -106,6 +111,11 @@ class Weights:
         """Outputs of the fullest bank."""
         return ceil_div(self.outputs, self.memory.units)
 
+    @property
+    def chunk_rows(self) -> int:
+        """Rows of one chunk."""
+        return ceil_div(self.slots, self.memory.pack)
+
     def channel_slots(self, channel: int) -> int:
         """Slots in which this channel has outputs."""
         return ceil_div(max(self.outputs - channel * self.memory.banks, 0), self.memory.units)
@@ -113,7 +123,7 @@ class Weights:
     @property
     def rows(self) -> int:
         """Rows of every bank."""
-        return ceil_div(len(self.chunk_columns), self.memory.pack) * self.slots
+        return len(self.chunk_columns) * self.chunk_rows
 
 
 @dataclass(frozen=True)
@@ -138,7 +148,7 @@ class Keys:
     @cached_property
     def chunk_heads(self) -> tuple[int, ...]:
         """Heads of each chunk. A head larger than a row is refused by the mapping."""
-        most = min(self.memory.columns // self.head_columns, self.memory.columns // self.memory.pack // self.head_places)
+        most = min(self.memory.columns // self.head_columns, self.memory.share // self.head_places)
         full, rest = divmod(self.heads, most)
         return (most,) * full + ((rest,) if rest else ())
 
@@ -146,6 +156,11 @@ class Keys:
     def groups(self) -> int:
         """Tokens of the fullest bank when the cache is full."""
         return ceil_div(self.capacity, self.memory.units)
+
+    @property
+    def group_rows(self) -> int:
+        """Rows of one chunk when the cache is full."""
+        return ceil_div(self.groups, self.memory.pack)
 
     def channel_groups(self, channel: int, tokens: int) -> int:
         """Groups in which this channel holds keys of the first ``tokens`` tokens."""
@@ -161,7 +176,7 @@ class Keys:
     @property
     def rows(self) -> int:
         """Rows of every bank."""
-        return ceil_div(len(self.chunk_heads), self.memory.pack) * self.groups
+        return len(self.chunk_heads) * self.group_rows
 
 
 @dataclass(frozen=True)
@@ -196,12 +211,17 @@ class Values:
     @property
     def chunks(self) -> int:
         """Rows that one dimension takes when the cache is full."""
-        return ceil_div(self.capacity, self.memory.row_elements * self.memory.pack)
+        return ceil_div(self.capacity, self.memory.row_elements)
 
     def chunk_columns(self, tokens: int) -> tuple[int, ...]:
         """Columns of each chunk that ``tokens`` tokens fill."""
         full, rest = divmod(tokens, self.memory.row_elements)
         return (self.memory.columns,) * full + ((ceil_div(rest, self.memory.lanes),) if rest else ())
+
+    @property
+    def head_rows(self) -> int:
+        """Rows of one head when the cache is full."""
+        return ceil_div(self.subs, self.memory.pack) * self.chunks
 
     def sub_banks(self, sub: int) -> int:
         """Banks that hold a dimension of this sub."""
@@ -209,18 +229,17 @@ class Values:
 
     def row(self, head_slot: int, sub: int, chunk: int) -> int:
         """Row, within the region, of one (head of the channel, sub, chunk)."""
-        return (head_slot * self.subs + sub) * self.chunks + self.memory.chunk_place(chunk)[0]
+        return head_slot * self.head_rows + self.memory.shared(sub)[0] * self.chunks + chunk
 
     def slot_place(self, slot: int) -> tuple[int, int]:
-        """(row within a dimension's, column) of a token's slot."""
+        """(chunk, column within what a dimension has of a row) of a token's slot."""
         chunk, element = divmod(slot, self.memory.row_elements)
-        row, column = self.memory.chunk_place(chunk)
-        return row, column + element // (self.memory.lanes * self.memory.pack)
+        return chunk, element // (self.memory.lanes * self.memory.pack)
 
     @property
     def rows(self) -> int:
         """Rows of every bank (of the channel with the most heads)."""
-        return self.channel_heads(0) * self.subs * self.chunks
+        return self.channel_heads(0) * self.head_rows
 
 
 @dataclass(frozen=True)
@@ -250,18 +269,23 @@ class HeadWeights:
 
     @cached_property
     def packed(self) -> int:
-        """Subs that share a row, as many as the buffer holds the input for."""
+        """How often the buffer holds the input."""
         return min(self.memory.columns // self.chunk_columns[0], self.subs)
+
+    @cached_property
+    def row_subs(self) -> int:
+        """Subs that share a row."""
+        return min(self.packed * self.memory.pack, self.memory.columns // self.memory.places(self.chunk_columns[0]), self.subs)
 
     @property
     def chunk_rows(self) -> int:
-        """Rows of one chunk of a head, not counting chunks that share them."""
-        return ceil_div(self.subs, self.packed)
+        """Rows of one chunk of a head."""
+        return ceil_div(self.subs, self.row_subs)
 
     @property
     def head_rows(self) -> int:
         """Rows of one head."""
-        return ceil_div(len(self.chunk_columns), self.memory.pack) * self.chunk_rows
+        return len(self.chunk_columns) * self.chunk_rows
 
     def channel_heads(self, channel: int) -> int:
         """Heads of a channel."""
@@ -269,10 +293,9 @@ class HeadWeights:
 
     def place(self, head_slot: int, chunk: int, sub: int) -> tuple[int, int]:
         """(row within the region, first column) of one (head of the channel, chunk, sub)."""
-        row, part = divmod(sub, self.packed)
-        above, column = self.memory.chunk_place(chunk)
-        return (head_slot * self.head_rows + above * self.chunk_rows + row,
-                column + part * self.memory.places(self.chunk_columns[chunk]))
+        row, part = divmod(sub, self.row_subs)
+        return (head_slot * self.head_rows + chunk * self.chunk_rows + row,
+                part * self.memory.places(self.chunk_columns[chunk]))
 
     @property
     def rows(self) -> int:

@@ -224,7 +224,7 @@ class PimGptMapping:
     def _first(self, weights: Weights) -> int:
         """Ticks to the first complete output at the earliest: behind all chunks but the last (without any refresh)."""
         full_row = self.pace.activate_to_mac + self.pace.close
-        before = sum(weights.slots * (full_row + columns * self.pace.mac) for columns in weights.chunk_columns[:-1])
+        before = sum(weights.chunk_rows * full_row + weights.slots * columns * self.pace.mac for columns in weights.chunk_columns[:-1])
         return before + self.pace.first_result
 
     def _product_work(self, op: Operator, chunks: int, outputs: int) -> Spent:
@@ -262,7 +262,8 @@ class PimGptMapping:
         key_program = self.programs.key_append(keys, bank)
         row, step = self._place(block, "kv_append.k")
         key_programs = tuple(key_program if c == channel else -1 for c in range(self.memory.channels))
-        done = (out.add(Task(index, "k_append", key_programs, row + group, step, after=after)),)
+        below, column = keys.memory.shared(group)
+        done = (out.add(Task(index, "k_append", key_programs, row + below, step, column, after=after)),)
         own = values.heads // parts
         value_programs = tuple(self.programs.value_append(values, values.channel_slots(c, part * own, (part + 1) * own))
                                for c in range(self.memory.channels))
@@ -310,7 +311,7 @@ class PimGptMapping:
             sent = sum(heads) * share * sum(chunks)
             bursts = sent + sum(heads) * share * len(chunks) * values.subs
             waits = tuple(t for t in after if t not in softmax or t == softmax[wave]) if waves > 1 else after
-            pim = out.add(Task(index, "attend", programs, row + wave * values.subs * values.chunks, step,
+            pim = out.add(Task(index, "attend", programs, row + wave * values.head_rows, step,
                                duration=self._io_ticks(bursts), first=self.pace.first_result, after=waits))
             sums = (("partial_sum", sum(heads) * share * values.head_dim, len(chunks)),) if len(chunks) > 1 else ()
             ends.append(self._sum(out, index, "attend", self._spent(*sums), pim))

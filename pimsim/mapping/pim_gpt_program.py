@@ -5,6 +5,7 @@ What a program writes to the pins and reads from them is a stream of column burs
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from pimsim.mapping.geometry import HeadWeights, Keys, Memory, Values, Weights, ceil_div
@@ -70,11 +71,25 @@ class Programs:
         for bank in range(0, self.memory.banks, self.commands.activate_step):
             p.command(self.commands.activate_all, bank=bank, row=row, boundary=bank == 0)
 
-    def _macs(self, p: ProgramBuilder, memory: Memory, row: int, column: int, columns: int) -> None:
+    def _macs(self, p: ProgramBuilder, memory: Memory, row: int, columns: int) -> None:
         """So many columns of an operand: where several lie in one place, all places over and over."""
         places = memory.places(columns)
         for begin in range(0, columns, places):
-            p.command(self.commands.mac_all, row=row, column=column, count=min(places, columns - begin))
+            p.command(self.commands.mac_all, row=row, count=min(places, columns - begin))
+
+    def _sharing(self, p: ProgramBuilder, memory: Memory, times: int, row_step: int, body: Callable[[int], None]) -> None:
+        """``body`` so many times, on rows ``row_step`` apart that as many share as there are to a row; it is told its first row."""
+        if memory.pack == 1:
+            with p.loop(times, row_step=row_step, wide=True):
+                body(0)
+            return
+        full, rest = divmod(times, memory.pack)
+        if full:
+            with p.loop(full, row_step=row_step, wide=True), p.loop(memory.pack, column_step=memory.share, wide=True):
+                body(0)
+        if rest:
+            with p.loop(rest, column_step=memory.share, wide=True):
+                body(full * row_step)
 
     def weight(self, weights: Weights, slots: int) -> int:
         if not slots:
@@ -83,13 +98,15 @@ class Programs:
 
         def build(p: ProgramBuilder) -> None:
             for chunk, columns in enumerate(weights.chunk_columns):
-                above, column = weights.memory.chunk_place(chunk)
-                row = above * weights.slots
-                self._open_all(p, row)  # while the buffer fills
+                first = chunk * weights.chunk_rows
+                self._open_all(p, first)  # while the buffer fills
                 p.command(c.buffer_write, count=columns)
-                with p.loop(slots, row_step=1, wide=True):
-                    self._macs(p, weights.memory, row, column, columns)
+
+                def product(row: int, first: int = first, columns: int = columns) -> None:
+                    self._macs(p, weights.memory, first + row, columns)
                     p.command(c.result_read)
+
+                self._sharing(p, weights.memory, slots, 1, product)
 
         return self.library.get(("weights", weights.memory, weights.chunk_columns, weights.slots, slots), build)
 
@@ -98,24 +115,24 @@ class Programs:
         if not heads:
             return -1
         c = self.commands
-        full, rest = divmod(weights.subs, weights.packed)
+        full, rest = divmod(weights.subs, weights.row_subs)
 
-        def products(p: ProgramBuilder, row: int, column: int, columns: int, times: int) -> None:
+        def products(p: ProgramBuilder, row: int, columns: int, times: int) -> None:
             with p.loop(times, column_step=weights.memory.places(columns), wide=True):
-                self._macs(p, weights.memory, row, column, columns)
+                self._macs(p, weights.memory, row, columns)
                 p.command(c.result_read)
 
         def build(p: ProgramBuilder) -> None:
             with p.loop(heads, row_step=weights.head_rows, wide=True):
                 for chunk, columns in enumerate(weights.chunk_columns):
-                    row, column = weights.place(0, chunk, 0)
+                    row = chunk * weights.chunk_rows
                     self._open_all(p, row)
                     p.command(c.buffer_write, count=columns * weights.packed)
                     if full:
                         with p.loop(full, row_step=1, wide=True):
-                            products(p, row, column, columns, weights.packed)
+                            products(p, row, columns, weights.row_subs)
                     if rest:
-                        products(p, row + full, column, columns, rest)
+                        products(p, row + full, columns, rest)
 
         return self.library.get(("head_weights", weights, heads), build)
 
@@ -124,11 +141,9 @@ class Programs:
 
         def build(p: ProgramBuilder) -> None:
             for chunk, heads in enumerate(keys.chunk_heads):
-                above, column = keys.memory.chunk_place(chunk)
-                row = above * keys.groups
-                if not column:
-                    p.command(c.activate, bank=bank, row=row, boundary=True)
-                p.command(c.write, bank=bank, row=row, column=column, count=heads * keys.head_places)
+                row = chunk * keys.group_rows
+                p.command(c.activate, bank=bank, row=row, boundary=True)
+                p.command(c.write, bank=bank, row=row, count=heads * keys.head_places)
 
         return self.library.get(("k_append", keys, bank), build)
 
@@ -143,24 +158,25 @@ class Programs:
         write_lag = ceil_div(pace.activate_to_write, pace.activate_distance)
         close_lag = write_lag + ceil_div(pace.write_to_precharge, pace.activate_distance)
 
-        def turn(p: ProgramBuilder, row: int, banks: int) -> None:
+        def turn(p: ProgramBuilder, row: int, column: int, banks: int) -> None:
             for k in range(banks + close_lag):
                 if k < banks:
                     p.command(c.activate, bank=k, row=row, boundary=k == 0)
                 if 0 <= k - write_lag < banks:
-                    p.command(c.write, bank=k - write_lag, row=row)
+                    p.command(c.write, bank=k - write_lag, row=row, column=column)
                 if 0 <= k - close_lag < banks:
                     p.command(c.precharge, bank=k - close_lag)
 
         def build(p: ProgramBuilder) -> None:
             p.command(c.precharge_all)
-            if values.head_dim % values.memory.banks == 0:
+            memory = values.memory
+            if values.head_dim % memory.banks == 0 and memory.pack == 1:
                 with p.loop(len(slots) * values.subs, row_step=values.chunks, wide=False):
-                    turn(p, values.row(slots.start, 0, 0), values.memory.banks)
+                    turn(p, values.row(slots.start, 0, 0), 0, memory.banks)
                 return
             for head in slots:
                 for sub in range(values.subs):
-                    turn(p, values.row(head, sub, 0), values.sub_banks(sub))
+                    turn(p, values.row(head, sub, 0), memory.shared(sub)[1], values.sub_banks(sub))
 
         return self.library.get(("v_append", values, slots), build)
 
@@ -171,14 +187,17 @@ class Programs:
 
         def build(p: ProgramBuilder) -> None:
             for chunk, heads in enumerate(keys.chunk_heads):
-                above, column = keys.memory.chunk_place(chunk)
-                row = above * keys.groups
-                for _ in range(passes):
-                    self._open_all(p, row)
-                    p.command(c.buffer_write, count=heads * keys.head_columns)
-                    with p.loop(groups, row_step=1, wide=True), p.loop(heads, column_step=keys.head_places, wide=True):
-                        self._macs(p, keys.memory, row, column, keys.head_columns)
+                first = chunk * keys.group_rows
+
+                def tokens(row: int, first: int = first, heads: int = heads) -> None:
+                    with p.loop(heads, column_step=keys.head_places, wide=True):
+                        self._macs(p, keys.memory, first + row, keys.head_columns)
                         p.command(c.result_read)
+
+                for _ in range(passes):
+                    self._open_all(p, first)
+                    p.command(c.buffer_write, count=heads * keys.head_columns)
+                    self._sharing(p, keys.memory, groups, 1, tokens)
 
         return self.library.get(("score", keys, groups, passes), build)
 
@@ -188,15 +207,17 @@ class Programs:
         c = self.commands
 
         def build(p: ProgramBuilder) -> None:
-            with p.loop(heads, row_step=values.subs * values.chunks, wide=True):
+            with p.loop(heads, row_step=values.head_rows, wide=True):
                 for _ in range(share):
                     for chunk, columns in enumerate(chunks):
-                        row, column = values.memory.chunk_place(chunk)
-                        self._open_all(p, row)
+                        self._open_all(p, chunk)
                         p.command(c.buffer_write, count=columns)
-                        with p.loop(values.subs, row_step=values.chunks, wide=True):
-                            self._macs(p, values.memory, row, column, columns)
+
+                        def weighted(row: int, chunk: int = chunk, columns: int = columns) -> None:
+                            self._macs(p, values.memory, chunk + row, columns)
                             p.command(c.result_read)
+
+                        self._sharing(p, values.memory, values.subs, values.chunks, weighted)
 
         return self.library.get(("attend", values, heads, share, chunks), build)
 

@@ -23,7 +23,7 @@ def test_pieces_stand_for_heads():
 
 def test_short_rows_are_shared():
     weights = HeadWeights.of(memory(16), 16, 512, 128)  # 8 columns a product: 8 of 32 subs share a row
-    assert (weights.packed, weights.chunk_rows, weights.rows) == (8, 4, 4)
+    assert (weights.packed, weights.row_subs, weights.chunk_rows, weights.rows) == (8, 8, 4, 4)
     assert weights.place(0, 0, 9) == (1, 8)
 
 

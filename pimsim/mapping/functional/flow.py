@@ -133,7 +133,7 @@ class Flow:
             half = op.head_dim // 2
             whole[:, :half], whole[:, half : op.head_dim] = result
             result = whole
-        if op.kind == "evict":
+        if op.kind == "evict" and isinstance(result, tuple):
             result = np.concatenate(result, axis=1)  # a head's scores, and the lowest of them
         if isinstance(result, tuple):
             result = np.concatenate(result, axis=None)
