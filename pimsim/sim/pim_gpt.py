@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 
 from pimsim import units
 from pimsim.config import SystemConfig
+from pimsim.config.base import Config
 from pimsim.devices.package import Options, PimPackage
 from pimsim.dram.compile import Compiled
 from pimsim.errors import InputError, Problem
@@ -77,13 +79,29 @@ def _ignored(config: SystemConfig) -> list[Problem]:
     wanted: list[tuple[str, object, object]] = [
         ("mapping", config.mapping, "pim-gpt"),
         ("placement", config.placement, "fixed"),
-        ("controller.page", config.controller.page, "open"),
         ("system.approximate", config.system.approximate, ()),
-        ("scheduler.sub_batches", config.scheduler.sub_batches, "off"),
         ("compat", dict(config.compat), {}),
+        *_settings("controller", config.controller, used={"refresh", "postpone"}),
+        *_settings("scheduler", config.scheduler),
+        *_settings("parallel", config.parallel),
+        *(_settings("pim", config.pim, only={"arbiter"}) if config.pim else ()),
     ]
-    return [Problem(f"a pim-gpt system has no {value!r}", f"{only!r}", key=key)
-            for key, value, only in wanted if value != only]
+    problems = []
+    for key, value, only in wanted:
+        if value != only:
+            what = f"a pim-gpt system has no {value!r}" if isinstance(value, str) else f"{value!r} changes nothing on a pim-gpt system"
+            problems.append(Problem(what, "leave it out" if only is None else f"{only!r}", key=key))
+    if config.npu is not None:
+        problems.append(Problem("a pim-gpt system has no NPU", "leave it out", key="npu"))
+    return problems
+
+
+def _settings(section: str, values: Config, *, used: Collection[str] = (), only: Collection[str] | None = None,
+              ) -> Iterator[tuple[str, object, object]]:
+    """(key, value, default) of the keys of a section that are not used, or of some only."""
+    for name, described in type(values).model_fields.items():
+        if name not in used and (only is None or name in only):
+            yield f"{section}.{name}", getattr(values, name), described.get_default(call_default_factory=True)
 
 
 def _commands(config: SystemConfig, compiled: Compiled) -> Commands:
