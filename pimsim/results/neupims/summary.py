@@ -16,6 +16,7 @@ from pimsim.results.neupims.total import Totals
 from pimsim.results.result import SCHEMA_VERSION
 from pimsim.schedule.placement import estimate_errors
 from pimsim.schedule.report import report
+from pimsim.sim.serving.run import pin_bandwidth
 
 
 def summary(totals: Totals, energy_j: dict[str, float], checks: dict[str, bool | str]) -> dict[str, Any]:
@@ -43,6 +44,7 @@ def summary(totals: Totals, energy_j: dict[str, float], checks: dict[str, bool |
         "commands": totals.commands,
         "macs": sum(totals.all.under("macs").values()),
         "bandwidth": _bandwidth(totals),
+        "peaks": _peaks(totals),
         "bytes_over_pins": pin_bytes(totals),
         "bytes_conventional": 0,
         "data_movement_reduction": None,
@@ -57,6 +59,8 @@ def summary(totals: Totals, energy_j: dict[str, float], checks: dict[str, bool |
         "placement": _placement(totals),
         "approximation": _approximation(totals),
         "bound_s": _bound_s(totals),
+        "bound_by_op_s": {row["operator"]: row["bound_s"] for row in operator_rows(totals)},
+        "rows_used": _rows_used(totals),
         "checks": checks,
         "host": {
             "wall_s": run.host.wall_s,
@@ -106,24 +110,42 @@ def _row_hit_rate(totals: Totals) -> float | None:
     return 1 - opened / accessed if accessed else None
 
 
+def _rows_used(totals: Totals) -> int:
+    """Rows of a bank for weights and activations, and the most that keys and values took of an average channel."""
+    kv = totals.run.server.state.kv
+    most = max((record.kv_rows for record in totals.run.server.log), default=0)
+    return totals.run.space.first_row + -(-most // kv.channels)
+
+
+def _peaks(totals: Totals) -> dict[str, float]:
+    """The most that one device can do."""
+    estimates, config = totals.run.estimates, totals.run.config
+    tick_s = totals.seconds(1)
+    inside = estimates.pim_macs_per_tick / tick_s
+    return {
+        "npu_macs_per_s": float(estimates.npu.peak_macs_per_cycle * estimates.npu.clock_hz),
+        "pim_macs_per_s": inside,
+        "internal_bytes_per_s": inside * estimates.npu.precision_bytes,
+        "external_bytes_per_s": float(pin_bandwidth(config)),
+    }
+
+
 def _bandwidth(totals: Totals) -> dict[str, float]:
     """Bytes a second inside and over the pins of one device, and their shares of the peaks."""
     config, groups = totals.run.config, len(totals.run.groups)
-    memory, timing = config.memory, compiled_part(config).timing
-    time_s = totals.time_s
+    memory, time_s = config.memory, totals.time_s
     lanes_bytes = config.pim.lanes * 2 if config.pim is not None else 0
     banks = memory.organization.banks_per_channel
     accesses = sum(totals.commands.get(name, 0) for name in ("RD", "RDA", "WR", "WRA"))
     computed = totals.commands.get("COMP", 0) * banks * lanes_bytes
     inside = (accesses * memory.column_bytes + computed + totals.commands.get("GWRITE", 0) * memory.row_bytes) / groups / time_s
     outside = pin_bytes(totals) / groups / time_s
-    compute_s = max(timing["BL"], timing["tCCDL"]) * memory.tCK / units.FS_PER_S
-    peak = memory.channels * banks * lanes_bytes / compute_s
+    peaks = _peaks(totals)
     return {
         "internal_bytes_per_s": inside,
         "external_bytes_per_s": outside,
-        "internal_utilisation": inside / peak if peak else 0.0,
-        "external_utilisation": outside / totals.run.estimates.bandwidth_bytes_per_s,
+        "internal_utilisation": inside / peaks["internal_bytes_per_s"] if peaks["internal_bytes_per_s"] else 0.0,
+        "external_utilisation": outside / peaks["external_bytes_per_s"],
     }
 
 

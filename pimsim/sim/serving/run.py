@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
-from pimsim import units
 from pimsim.config import SystemConfig, WorkloadConfig
 from pimsim.devices.stage import StageRecord, StageWork
 from pimsim.errors import InputError, Problem
@@ -235,6 +234,3 @@ def _never(batch: Sequence[Any]) -> bool:
 
 def _ignore(run: Run, passage: Passage) -> None:
     """Replaced by the server that a group joins."""
-
-
-__all__ = ["Serving", "attention_unit", "pin_bandwidth", "simulate", "units"]
