@@ -121,3 +121,9 @@ def refused(workload: str, *sets: str) -> bool:
     with pytest.raises(SystemExit) as left:
         cli.main(["run", "neupims", workload, *(part for text in sets for part in ("--set", text))])
     return left.value.code == 2
+
+
+def test_crossover_puts_attention_where_the_keys_are(workload: str) -> None:
+    result = run(workload, placement="crossover")
+    assert result.facts["placement"]["macs"]["pim"] > 0
+    assert {"gemm", "vector", "attention in memory"} <= set(result.facts["placement"]["estimate_errors"])

@@ -23,12 +23,14 @@ class Estimates:
 
     Attributes:
         queries: query heads that a key head serves. bandwidth_bytes_per_s: of all the memory's pins.
+        kv_bytes_per_s: at which the NPU reads keys and values: of one channel where a request's lie in one, for requests come in turn.
         pim_macs_per_tick: peak of all banks' units; 0: there are none.
     """
 
     npu: NpuSpec
     attention: MhaEstimate
     bandwidth_bytes_per_s: int
+    kv_bytes_per_s: int
     tick_fs: int
     queries: int = 1
     pim_macs_per_tick: int = 0
@@ -67,7 +69,7 @@ class Estimates:
         for tokens, context in members:
             macs += tokens * context * width * self.queries
             moved += context * width * self.npu.precision_bytes
-        fs = max(macs * 10**15 // (self.npu.peak_macs_per_cycle * self.npu.clock_hz), moved * 10**15 // self.bandwidth_bytes_per_s)
+        fs = max(macs * 10**15 // (self.npu.peak_macs_per_cycle * self.npu.clock_hz), moved * 10**15 // self.kv_bytes_per_s)
         return fs // self.tick_fs
 
     def memory_is_quicker(self, batch: Sequence[Work]) -> bool:

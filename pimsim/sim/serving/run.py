@@ -118,7 +118,7 @@ def simulate(config: SystemConfig, workload: WorkloadConfig, make_device: MakeDe
     state = prepare(config.scheduler, architecture, parallel, devices[0].kv_space, workload.prefill)
     requests = requests_of(workload, state.kv)
     approximate = frozenset(config.system.approximate) | frozenset(workload.approximate)
-    estimates = _estimates(config, parts[0], state, devices[0].tick_fs)
+    estimates = _estimates(config, parts[0], state, devices[0].tick_fs, unit)
     observed = Observed()
     anchors = {part.layers: Anchors(estimates) for part in parts} if "iterations" in approximate and workload.part == "all" else {}
     groups = [_group(n, config, workload, devices[n], parts[n], state, parallel, unit, estimates, anchors.get(parts[n].layers),
@@ -190,15 +190,16 @@ def _parts(architecture: Architecture, parallel: Parallel) -> tuple[Architecture
     return tuple(made)
 
 
-def _estimates(config: SystemConfig, part: Architecture, state: State, tick_fs: int) -> Estimates:
+def _estimates(config: SystemConfig, part: Architecture, state: State, tick_fs: int, unit: str) -> Estimates:
     if config.npu is None:
         raise InputError(Problem("is missing", "the NPU, for example part: neupims-1ghz", key="npu"))
     pim_macs = 0
     if config.pim is not None and "tCCDL" in config.memory.timing_cycles:
         timing, banks = config.memory.timing_cycles, config.memory.organization.banks_per_channel
         pim_macs = config.memory.channels * banks * config.pim.lanes // max(timing["BL"], timing["tCCDL"])
-    return Estimates(config.npu.spec(), replace(state.settings.estimate, heads=part.kv_heads, undivided_heads=0),
-                     pin_bandwidth(config), tick_fs, part.heads // part.kv_heads, pim_macs)
+    pins = pin_bandwidth(config)
+    return Estimates(config.npu.spec(), replace(state.settings.estimate, heads=part.kv_heads, undivided_heads=0), pins,
+                     pins if unit == NPU else pins // config.memory.channels, tick_fs, part.heads // part.kv_heads, pim_macs)
 
 
 def pin_bandwidth(config: SystemConfig) -> int:
