@@ -52,7 +52,7 @@ class Views:
     def windows(self, count: int) -> tuple[range, range]:
         """Of a run of ``count`` steps: those whose commands are kept, and those that timeline and blame look into.
 
-        Raises InputError if ``steps`` chooses none.
+        Raises InputError if ``steps`` chooses none, or names one that there is not.
         """
         if not self.wanted:
             return range(0), range(0)
@@ -60,6 +60,9 @@ class Views:
             chosen = range(count)[self.steps]
             if not chosen:
                 raise InputError(Problem("no step is chosen", f"steps 0 to {count - 1}", file="--steps"))
+            beyond = [n for n in (self.steps.start, self.steps.stop) if n is not None and not -count <= n <= count]
+            if beyond:
+                raise InputError(Problem(f"there is no step {beyond[0]}", f"steps 0 to {count - 1}", file="--steps"))
             return chosen, chosen
         return range(count if self.commands else 1), range(1)
 

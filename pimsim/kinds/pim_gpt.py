@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pimsim.devices.controller import Observer
 from pimsim.errors import InputError, Problem, problems_of
 from pimsim.kinds.job import Job, Views
-from pimsim.model.lowering import lower_workload
+from pimsim.model.lowering import beyond_training, lower_workload
 from pimsim.model.trace import Trace
 from pimsim.results.pim_gpt import result
 from pimsim.results.pim_gpt.activity import ActivityRecorder
@@ -28,6 +28,9 @@ def run(job: Job) -> Result:
     """Run a workload, or an operator trace (see :class:`pimsim.kinds.Kind`)."""
     trace = job.trace or _lowered(job)
     window, near = job.views.windows(len(trace.steps))
+    doubt = beyond_training(trace)
+    if doubt and job.notify is not None:
+        job.notify(f"note: {doubt}")
     system = _build(job, trace)
     with ExitStack() as files:
         views = _Views(job, system, near, files, len(window))

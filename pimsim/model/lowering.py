@@ -14,7 +14,7 @@ from dataclasses import replace
 from itertools import groupby
 from typing import Any, NamedTuple, Protocol, overload
 
-from pimsim.errors import InputError, Problem
+from pimsim.errors import InputError, Problem, problems_of
 from pimsim.model.architecture import Architecture
 from pimsim.model.decoding import PLAIN, Decoding
 from pimsim.model.decoding.block import Blocks
@@ -319,6 +319,8 @@ def lower(
     for key, name in names.items():
         if canonical(name) is None:
             problems.append(Problem(f"unknown dtype '{name}'", "known: " + ", ".join(BITS), key=f"workload.{key}"))
+    if architecture.experts:
+        problems += problems_of(lambda: make_routing(routing, architecture.experts, architecture.experts_per_token, batch, seed))
     problems += decoding.problems(architecture, batch)
     if decoding.draft is not None and part != "all":
         problems.append(Problem(f"speculative decoding of a part ('{part}')", "all", key="workload.part"))
@@ -333,10 +335,19 @@ def lower(
                        lm_head and part == "all" and phase != "prefill", PLAIN if small else decoding,
                        architecture.layers if small else 0, "draft." if small else "")  # fmt: skip
 
-    if architecture.experts:
-        make_routing(routing, architecture.experts, architecture.experts_per_token, batch, seed)
     contexts = range(1 if prefill == "inline" else prompt_tokens, last + 1)
     turns: Sequence[Turn] = PlainTurns(contexts, prompt_tokens)
     if decoding.draft is not None:
         turns = list(Speculation(decoding.draft_tokens, decoding.acceptance or 0.0, seed).turns(contexts, prompt_tokens))
     return Trace(architecture.name, architecture, Steps(turns, decoder), batch, decoding.stored(architecture))
+
+
+def beyond_training(trace: Trace) -> str:
+    """A sentence about a context that the model was not made for; empty if there is none. (Of learned positions, only an embedding that
+    would look them up is refused: the decoder by itself takes any context.)
+    """
+    arch = trace.architecture
+    longest = trace.steps[-1].context if trace.steps else 0
+    if arch is None or longest <= arch.max_position:
+        return ""
+    return f"a context of {longest:,} tokens is beyond the {arch.max_position:,} that {arch.name} was made for"

@@ -113,6 +113,13 @@ def test_an_edited_trace_gives_another_result(pimsim: Pimsim, tiny: str, tmp_pat
     assert result["macs"] == 3 * (6 * 16 * 192**2 + 2 * 192 * 21)
 
 
+def test_a_context_beyond_what_the_model_was_made_for_is_said(pimsim: Pimsim) -> None:
+    code, out, err = pimsim("pim-gpt", "gpt2-small", "--set", "workload.output_tokens=1", "--set", "workload.prompt_tokens=1100",
+                            "--set", "workload.prefill=elsewhere", "--json")  # fmt: skip
+    assert code == 0 and json.loads(out)["tokens"] == 1
+    assert "note: a context of 1,100 tokens is beyond the 1,024 that gpt2-small was made for" in err
+
+
 # ---------------------------------------------------------------- wrong input
 
 
@@ -206,6 +213,8 @@ def test_a_model_that_is_too_large_is_told_by_how_much(pimsim: Pimsim) -> None:
         (("--steps", "1"), "--steps goes with --commands, --timeline or --blame"),
         (("--blame", "--steps", "a:b"), "'a:b' is neither a step nor A:B"),
         (("--blame", "--steps", "2000"), "--steps: no step is chosen; steps 0 to 1023"),
+        (("--blame", "--steps", "5:2000"), "--steps: there is no step 2000; steps 0 to 1023"),
+        (("--blame", "--steps=-2000:3"), "--steps: there is no step -2000; steps 0 to 1023"),
         (("--commands", "no/c.csv"), "no/c.csv: there is no folder 'no'"),
         (("--commands", "c.txt"), "c.txt: a file of this kind cannot be called 'c.txt'; a name that ends in .csv or .csv.gz"),
         (("--timeline", "t.csv"), "t.csv: a file of this kind cannot be called"),

@@ -7,7 +7,7 @@ import pytest
 from pimsim.config import WorkloadConfig
 from pimsim.errors import InputError
 from pimsim.model.importer import load_architecture
-from pimsim.model.lowering import lower, lower_workload
+from pimsim.model.lowering import beyond_training, lower, lower_workload
 from pimsim.model.trace import Step, Trace
 
 from .conftest import FAMILIES, tiny, tiny_llama, tiny_moe
@@ -266,3 +266,8 @@ def test_workload_is_lowered_as_it_says() -> None:
 def test_workload_of_a_request_file_has_no_trace() -> None:
     with pytest.raises(InputError, match="workload.requests"):
         lower_workload(WorkloadConfig(**{**WORKLOAD, "requests": "requests.csv"}))
+
+
+def test_a_context_beyond_what_the_model_was_made_for_is_noted() -> None:
+    assert beyond_training(lower(tiny(), output_tokens=64)) == ""
+    assert beyond_training(lower(tiny(), output_tokens=65)) == "a context of 65 tokens is beyond the 64 that tiny was made for"
