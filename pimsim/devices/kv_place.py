@@ -13,30 +13,10 @@ import numpy as np
 
 from pimsim.devices.attention import AttentionPlan
 from pimsim.devices.lane import Places
-from pimsim.devices.npu import Own
+from pimsim.devices.own import EMPTY, Own, by_channel, join
 from pimsim.devices.stage import Member
 from pimsim.mapping.geometry import ceil_div
 from pimsim.mapping.tensor import Geometry, Transfer
-
-EMPTY: Places = (np.zeros(0, np.int64),) * 3
-
-
-def join(places: Sequence[Places]) -> Places:
-    """Several places as one."""
-    kept = [p for p in places if len(p[0])]
-    if not kept:
-        return EMPTY
-    bank, row, column = (np.concatenate(part) for part in zip(*kept, strict=True))
-    return bank, row, column
-
-
-def by_channel(members: Sequence[Member]) -> dict[int, list[Member]]:
-    """The members of each channel, in order."""
-    out: dict[int, list[Member]] = {}
-    for member in members:
-        out.setdefault(member.channel, []).append(member)
-    return out
-
 
 class KvInChannel:
     """Keys and values in the channel of their request."""
@@ -69,7 +49,7 @@ class KvInChannel:
                 slot += self.plan.member_slots(member.context)
             return join(out)
 
-        return [places]
+        return [Own(places, members)]
 
     def _query(self, query: int, first_slot: int) -> Places:
         """The columns of a query head in the rows that GWRITE copies from."""
@@ -116,7 +96,7 @@ class KvInChannel:
         def places(channel: int) -> Places:
             return join([self.plan.slots.results(index, elements) for index, _ in enumerate(mine.get(channel, ()))])
 
-        return places if mine else None, sum(m.tokens for m in members if m.tokens > 1)
+        return Own(places, [m for m in members if m.tokens == 1]) if mine else None, sum(m.tokens for m in members if m.tokens > 1)
 
     def pieces(self, member: Member, most_bytes: int) -> Iterator[tuple[int, int, Transfer | Own]]:
         """Keys and values of a request in its channel: whole rows of all banks, all heads, so many tokens."""
@@ -136,7 +116,7 @@ class KvInChannel:
                         np.tile(unit % geometry.columns, len(rows)))
 
             if tokens:
-                yield layout.heads, tokens, places
+                yield layout.heads, tokens, Own(places, [member])
 
 
 class KvOverChannels:

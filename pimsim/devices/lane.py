@@ -13,10 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from pimsim.dram.controller.contend_channel import ContendedChannel
+from pimsim.dram.controller.contend_channel import ContendedChannel, Sink
 from pimsim.dram.controller.contend_plan import ContendPlan
 from pimsim.errors import SimulationError
 from pimsim.kernels import contend_layout as at
+from pimsim.kernels.contend_equal import form
 from pimsim.mapping.synthetic import in_set_order
 from pimsim.mapping.tensor import Geometry
 
@@ -27,6 +28,9 @@ TOKEN_SHIFT = 32
 TOKEN_MASK = (1 << TOKEN_SHIFT) - 1
 
 NONE = np.zeros(0, np.int64)
+
+_FORM = np.zeros(1 << 17, np.int64)
+"""Room for the form of a channel."""
 
 OWN_TOKENS = 1 << 24
 """Tokens from here on are the lane's own; those below are given by whoever drives it."""
@@ -54,11 +58,12 @@ class Lane:
         units: read and written so far. base: what whoever counts has noted.
     """
 
-    def __init__(self, plan: ContendPlan, numbers: Sequence[int], port: Port, geometry: Geometry, region: int = 1):
+    def __init__(self, plan: ContendPlan, numbers: Sequence[int], port: Port, geometry: Geometry, region: int = 1,
+                 commands: Sink | None = None):
         self.numbers = list(numbers)
         self.geometry, self.region = geometry, region
         self.port = port
-        self.channel = ContendedChannel(plan, completions=self._complete)
+        self.channel = ContendedChannel(plan, commands=commands, completions=self._complete, number=self.numbers[0])
         self.attention: Any = None
         self.segments: dict[int, np.ndarray] = {}
         self.base: Any = None
@@ -208,6 +213,18 @@ class Lane:
     def idle(self) -> bool:
         """Whether nothing is waited for."""
         return not self._tokens and not self._later
+
+    def rest(self, tick: int) -> bool:
+        """Charge everything up to a tick at which nothing is under way; whether that is so."""
+        if self._tokens or self._quiet or self._later or self.channel.waiting or self.now > tick:
+            return False
+        self.channel.settle(tick)
+        return True
+
+    def form(self, tick: int) -> bytes:
+        """What decides the future of these channels, which rest at a tick."""
+        size = form(self.channel.plan.plan, self.channel.state, tick, _FORM)
+        return _FORM[:size].tobytes() + max(self._port_free - tick, 0).to_bytes(8, "little")
 
     def forget(self) -> None:
         """Nothing of what was done is asked for any more."""

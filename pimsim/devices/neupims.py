@@ -13,12 +13,14 @@ import numpy as np
 
 from pimsim.config.system import SystemConfig
 from pimsim.devices.attention import Attention, AttentionPlan, Slots
-from pimsim.devices.kv_place import KvInChannel, KvOverChannels, by_channel
+from pimsim.devices.kv_place import KvInChannel, KvOverChannels
 from pimsim.devices.lane import Lane, Port
-from pimsim.devices.npu import Npu, Own, Work
+from pimsim.devices.npu import Npu, Work
+from pimsim.devices.own import Own, by_channel, signature
 from pimsim.devices.shared_channel import contend_plan, kv_layout, shortcuts
 from pimsim.devices.stage import LayerRows, Member, OpRecord, StageRecord, StageWork, decoder_stage_ops
 from pimsim.devices.tally import Tally
+from pimsim.dram.controller.contend_channel import Sink
 from pimsim.errors import InputError, Problem, SimulationError
 from pimsim.mapping.geometry import ceil_div
 from pimsim.mapping.tensor import Geometry, TensorMap, Transfer
@@ -42,17 +44,18 @@ class NeuPimsDevice:
     Args:
         config: the system. part: the decoder as this device has it (``schedule.parallel.device_part``), all layers of its stage.
         fold: simulate channels with equal work once; without, all of them, for the same numbers.
+        commands: given every command of every channel, as :class:`ContendedChannel` does; nothing is folded then.
 
     Raises:
         InputError: the system cannot be built, or the model does not fit.
     """
 
-    def __init__(self, config: SystemConfig, part: Architecture, *, fold: bool = True):
+    def __init__(self, config: SystemConfig, part: Architecture, *, fold: bool = True, commands: Sink | None = None):
         if config.npu is None:
             raise InputError(Problem("is missing", "the NPU, for example part: neupims-1ghz", key="npu"))
         if part.latent:
             raise InputError(Problem(f"{part.name} has multi-head latent attention", "per-head keys and values", key="workload.model"))
-        self.config, self.part, self.fold = config, part, fold
+        self.config, self.part = config, part
         self.keys = shortcuts(config)
         self.plan = contend_plan(config)
         self.tick_fs = self.plan.compiled.tick_fs
@@ -71,10 +74,12 @@ class NeuPimsDevice:
         self._port = Port(self.clock.ticks(self.spec.link_cycles), self._step())
         numbers = range(memory.channels)
         region = max(part.hidden * part.ffn * 5 // 2 * self.spec.precision_bytes // memory.column_bytes // memory.channels // 2, 1)
-        self.lanes = [Lane(self.plan, group, self._port, self.geometry, region)
-                      for group in ([numbers] if fold and "unordered_requests" not in self.keys else [[n] for n in numbers])]
+        self.fold = fold and commands is None and "unordered_requests" not in self.keys
+        self.lanes = [Lane(self.plan, group, self._port, self.geometry, region, commands)
+                      for group in ([numbers] if self.fold else [[n] for n in numbers])]
         self.npu = Npu(self.spec, self.clock, self.tensors, self, self.kv, (part.heads, part.kv_heads, part.head_dim), self.keys)
         self.now_ticks = 0
+        self._tally = Tally(self, 0)
         self._token = 0
         self._parts: dict[int, np.ndarray] = {}
 
@@ -120,28 +125,64 @@ class NeuPimsDevice:
         if work.pim and not self.attention_in_memory:
             raise SimulationError("attention is not in this system's memory")
         begin = self.now_ticks
-        members = by_channel([m for op in work.npu for m in op.members] + list(work.pim))
-        self._split(lambda channel: _signature(members.get(channel, ())))
-        tally = Tally(self, begin)
+        tally = self._tally = Tally(self, begin)
         self._start_attention(work.pim, work.npu, begin)
         records: list[OpRecord] = []
         works: list[Work] = []
         now = begin
         for op in work.npu:
+            self._merge(now)
             record, done = self.npu.run(op, now)
             records.append(record)
             works.append(done)
             now = record.end_ticks
         self._finish_attention()
         end = max([now] + [lane.attention.end for lane in self.lanes if lane.attention] + [lane.now for lane in self.lanes])
-        for lane in self.lanes:
-            lane.run_to(end)
-            lane.forget()
-        self.now_ticks = end
+        self._settle(end)
         record = tally.record(work, records, works, end)
         for lane in self.lanes:
             lane.attention = None
+        self._merge(end)
         return record
+
+    def idle(self, until_ticks: int) -> StageRecord:
+        """Nothing to do until a tick; refreshes go on."""
+        tally = self._tally = Tally(self, self.now_ticks)
+        until = max(until_ticks, self.now_ticks)
+        self._settle(until)
+        record = tally.record(StageWork(""), [], [], until)
+        self._merge(until)
+        return record
+
+    def _settle(self, tick: int) -> None:
+        """Everything up to a tick has been decided and charged."""
+        for lane in self.lanes:
+            lane.run_to(tick)
+            lane.forget()
+            lane.channel.settle(tick)
+        self.now_ticks = tick
+
+    def _merge(self, tick: int) -> None:
+        """Make lanes one that have come to do the same (``contend_equal``): all stand at a tick, with nothing under way."""
+        kept: dict[bytes, Lane] = {}
+        lanes: list[Lane] = []
+        for lane in self.lanes:
+            if lane.attention is not None:
+                lanes.append(lane)
+                continue
+            lane.run_to(tick)
+            resting = lane.rest(tick)
+            form = lane.form(tick) if resting and self.fold and len(self.lanes) > 1 else None
+            other = kept.get(form) if form is not None else None
+            if other is None:
+                lanes.append(lane)
+                if form is not None:
+                    kept[form] = lane
+            else:
+                self._tally.add(other)
+                self._tally.add(lane)
+                other.numbers = sorted(other.numbers + lane.numbers)
+        self.lanes = lanes
 
     def finish(self, token: int) -> int:
         """Let time pass until a token is done in every channel; returns when it was."""
@@ -149,13 +190,9 @@ class NeuPimsDevice:
         return max(lane.run(token) for lane in self.lanes)
 
     def wait(self, until_ticks: int) -> None:
-        """Nothing to do until a tick; refreshes go on."""
-        if until_ticks <= self.now_ticks:
-            return
-        for lane in self.lanes:
-            lane.run_to(until_ticks)
-            lane.channel.settle(until_ticks)
-        self.now_ticks = max(self.now_ticks, until_ticks)
+        """:meth:`idle`, if that lies ahead."""
+        if until_ticks > self.now_ticks:
+            self.idle(until_ticks)
 
     # ------------------------------------------------------------------ attention
 
@@ -171,6 +208,7 @@ class NeuPimsDevice:
         if busy:
             self.npu.vector_units = max(self.spec.vector_units - units, 1)
         plan = self.attention.for_stage(units, len(mine))
+        self._split({channel: signature(requests) for channel, requests in mine.items()}.get)
         for lane in self.lanes:
             if lane.numbers[0] in mine:
                 lane.attention = Attention(plan, mine[lane.numbers[0]], tick)
@@ -236,12 +274,12 @@ class NeuPimsDevice:
         """Send units at a tick; returns a token."""
         return self._transfer(transfer, tick, 1)
 
-    def read_own(self, own: Own, tick: int) -> int:
-        """Ask for places of each channel's own; returns a token."""
+    def read_own(self, own: Own, tick: int) -> tuple[int, int]:
+        """Ask for places of each channel's own; returns a token, and how many units that are."""
         return self._own(own, tick, 0)
 
-    def write_own(self, own: Own, tick: int) -> int:
-        """Send to places of each channel's own; returns a token."""
+    def write_own(self, own: Own, tick: int) -> tuple[int, int]:
+        """Send to places of each channel's own; the same."""
         return self._own(own, tick, 1)
 
     def ready(self, token: int) -> np.ndarray:
@@ -261,7 +299,7 @@ class NeuPimsDevice:
     @property
     def forwarded(self) -> int:
         """Units read that the channels' write queues have answered so far."""
-        return sum(lane.channel.forwarded * len(lane.numbers) for lane in self.lanes)
+        return self._tally.forwarded()
 
     def _new_token(self) -> int:
         self._token = self._token % (1 << 23) + 1
@@ -285,14 +323,16 @@ class NeuPimsDevice:
             places = self.geometry.places(local)
         (lane.write if write else lane.read)(token, places, tick)
 
-    def _own(self, own: Own, tick: int, write: int) -> int:
-        token = self._new_token()
+    def _own(self, own: Own, tick: int, write: int) -> tuple[int, int]:
+        token, units = self._new_token(), 0
+        self._split(own.key)
         for lane in self.lanes:
-            places = own(lane.numbers[0])
+            places = own.places(lane.numbers[0])
+            units += len(places[0]) * len(lane.numbers)
             if not write:
                 lane.segments[token] = np.array([len(places[0])])
             (lane.write if write else lane.read)(token, places, tick)
-        return token
+        return token, units
 
     def _split(self, key: Callable[[int], object]) -> None:
         """Split lanes whose channels are no longer given the same."""
@@ -309,11 +349,6 @@ class NeuPimsDevice:
             lane.numbers = groups[0]
             lanes.append(lane)
         self.lanes = lanes
-
-
-def _signature(members: Sequence[Member]) -> object:
-    """What decides the work that a channel's requests give it."""
-    return tuple((m.context, m.tokens, m.rows.k.tobytes(), m.rows.v.tobytes()) for m in members)
 
 
 def _in_memory(config: SystemConfig) -> bool:

@@ -8,13 +8,13 @@ order of their arrival, one a unit.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
 
-from pimsim.devices.lane import Places
+from pimsim.devices.own import Own
 from pimsim.devices.pipeline import Pipeline
 from pimsim.devices.stage import Member, NpuOp, OpRecord
 from pimsim.mapping.geometry import ceil_div
@@ -29,10 +29,6 @@ from pimsim.npu.vector import row_cycles
 GROUPS = 16
 """Groups of rows that a vector operator's rows are handled in, at most."""
 
-Own = Callable[[int], Places]
-"""Of a channel: what of a transfer is its own."""
-
-
 class Memory(Protocol):
     """The channels, as the NPU sees them."""
 
@@ -42,10 +38,10 @@ class Memory(Protocol):
     def write(self, transfer: Transfer, tick: int) -> int:
         """Send units at a tick."""
 
-    def read_own(self, own: Own, tick: int) -> int:
-        """The same for places of each channel's own."""
+    def read_own(self, own: Own, tick: int) -> tuple[int, int]:
+        """The same for places of each channel's own; also how many units that are."""
 
-    def write_own(self, own: Own, tick: int) -> int:
+    def write_own(self, own: Own, tick: int) -> tuple[int, int]:
         """The same."""
 
     @property
@@ -117,7 +113,6 @@ class Npu:
         self.spec, self.clock, self.tensors, self.memory, self.kv, self.heads, self.keys = (
             spec, clock, tensors, memory, kv, heads, keys)
         self.vector_units = spec.vector_units
-        self.channels = tensors.geometry.channels
 
     def run(self, op: NpuOp, begin: int) -> tuple[OpRecord, Work]:
         """Run an operator from a tick on, until its results are in memory."""
@@ -141,8 +136,9 @@ class Npu:
         if isinstance(what, Transfer):
             work.units_read += what.units
             return self.memory.read(what, tick)
-        work.units_read += sum(len(what(channel)[0]) for channel in range(self.channels))
-        return self.memory.read_own(what, tick)
+        token, units = self.memory.read_own(what, tick)
+        work.units_read += units
+        return token
 
     def _store(self, work: Work, what: Transfer | Own, tick: int) -> None:
         if isinstance(what, Transfer):
@@ -150,8 +146,9 @@ class Npu:
                 work.units_written += what.units
                 work.stores.append(self.memory.write(what, tick))
             return
-        work.units_written += sum(len(what(channel)[0]) for channel in range(self.channels))
-        work.stores.append(self.memory.write_own(what, tick))
+        token, units = self.memory.write_own(what, tick)
+        work.units_written += units
+        work.stores.append(token)
 
     def _flush(self, work: Work) -> None:
         """Send the results that are done; they come behind what has been asked for meanwhile."""

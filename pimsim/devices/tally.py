@@ -30,13 +30,27 @@ class Tally:
 
     def __init__(self, device: NeuPimsDevice, begin: int):
         self.device, self.begin = device, begin
+        self._total = np.zeros(0, np.int64)
         for lane in device.lanes:
-            lane.base = self._counters(lane), tuple(lane.units)
+            lane.base = self._counters(lane)
 
     def _counters(self, lane: Lane) -> np.ndarray:
-        """Causes, commands and ticks with open rows, one behind the other."""
+        """Causes, commands, ticks with open rows, units read and written, reads that a write answered, one behind the other."""
         plan = self.device.plan
-        return np.concatenate((lane.channel.state[plan.at_counters : plan.at_open], lane.channel.active_ticks().sum(axis=1)))
+        return np.concatenate((lane.channel.state[plan.at_counters : plan.at_open], lane.channel.active_ticks().sum(axis=1), lane.units,
+                               [lane.channel.forwarded]))  # fmt: skip
+
+    def add(self, lane: Lane) -> None:
+        """Count what a lane has done since it was counted last."""
+        counters = self._counters(lane)
+        change = (counters - lane.base) * len(lane.numbers)
+        self._total = self._total + change if len(self._total) else change
+        lane.base = counters
+
+    def forwarded(self) -> int:
+        """Units that the channels' write queues have answered."""
+        counted = int(self._total[-1]) if len(self._total) else 0
+        return counted + sum((lane.channel.forwarded - int(lane.base[-1])) * len(lane.numbers) for lane in self.device.lanes)
 
     def record(self, work: StageWork, ops: list[OpRecord], works: list[Work], end: int) -> StageRecord:
         """The stage as a whole.
@@ -45,14 +59,11 @@ class Tally:
             SimulationError: a law is broken.
         """
         device = self.device
-        total = np.zeros(0, np.int64)
-        read = written = 0
+        folded = self._folded()
         for lane in device.lanes:
-            lane.channel.settle(end)
-            change = (self._counters(lane) - lane.base[0]) * len(lane.numbers)
-            total = total + change if len(total) else change
-            read += (lane.units[0] - lane.base[1][0]) * len(lane.numbers)
-            written += (lane.units[1] - lane.base[1][1]) * len(lane.numbers)
+            self.add(lane)
+        total = self._total
+        read, written = int(total[-3]), int(total[-2])
         causes, commands = self._named(total)
         expected = self._expected(work.pim)
         unit = device.geometry.unit_bytes
@@ -70,8 +81,8 @@ class Tally:
         }
         record = StageRecord(
             work.name, self.begin, end, tuple(all_ops), commands, causes, busy,
-            active_ticks={"memory": int(total[-2]), "pim": int(total[-1])},
-            bytes_read=(read + results) * unit, bytes_written=written * unit, folded=self._folded(),
+            active_ticks={"memory": int(total[-5]), "pim": int(total[-4])},
+            bytes_read=(read + results) * unit, bytes_written=written * unit, folded=folded,
         )
         checks = self._checks(record, expected, (read, npu_read), works)
         return replace(record, checks=checks)
