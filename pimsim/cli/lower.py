@@ -26,7 +26,9 @@ def command(workload: str, output: Path | None, overrides: tuple[str, ...], as_j
     WORKLOAD is a shipped workload or model, a workload YAML, or a Hugging Face config.json. With --json, the totals are
     printed instead of the rows.
     """
-    trace = lower_workload(config.load_workload(workload, overrides))
+    loaded = config.load_workload(workload, overrides)
+    with loaded.located():
+        trace = lower_workload(loaded)
     if output is not None:
         write_trace(trace, output)
     elif not as_json:

@@ -34,8 +34,9 @@ def command(system: str, workload: str, seed: int, overrides: tuple[str, ...], a
     """
     from pimsim.sim.verify import verify
 
-    loaded = config.load(system, workload, overrides)
-    found = verify(*loaded, seed=seed, progress=lambda line: click.echo(line, err=True))
+    machine, used = config.load(system, workload, overrides)
+    with machine.located(), used.located():
+        found = verify(machine, used, seed=seed, progress=lambda line: click.echo(line, err=True))
     if as_json:
         emit_json(found.summary())
     else:

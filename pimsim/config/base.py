@@ -79,7 +79,12 @@ class Described(Config):
             raise InputError([self._located(problem) for problem in error.problems]) from None
 
     def _located(self, problem: Problem) -> Problem:
-        if problem.file or not problem.key or self._document is None:
+        key = self._own_key(problem.key)
+        if problem.file or not key or self._document is None:
             return problem
-        path: KeyPath = tuple(problem.key.split("."))
+        path: KeyPath = tuple(key.split("."))
         return self._document.problem(path, problem.message, problem.allowed)
+
+    def _own_key(self, key: str) -> str:
+        """The key within this object that a problem's key means; empty where it is another's."""
+        return key if key.partition(".")[0] in type(self).model_fields else ""

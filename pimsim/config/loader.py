@@ -165,19 +165,24 @@ def _of_model(name: str) -> Document:
 def _file_problems(document: Document) -> list[Problem]:
     """Make a workload's paths, relative to the file that mentions them, paths from here; what is not there."""
     found: list[Problem] = []
-    for key in ("model", "requests"):
-        value = document.data.get(key)
-        if not isinstance(value, str):
+    decoding = document.data.get("decoding")
+    for section, where in ((document.data, ("model",)), (document.data, ("requests",)), (document.data, ("routing",)),
+                           (decoding, ("decoding", "draft_model"))):  # fmt: skip
+        key = where[-1]
+        if not isinstance(section, dict):
             continue
-        place = document.place((key,))
-        document.data[key] = path = assets.beside(value, place.file)
+        value = section.get(key)
+        if not isinstance(value, str) or (key == "routing" and not value.endswith(".csv")):
+            continue
+        place = document.place(where)
+        section[key] = path = assets.beside(value, place.file)
         try:
-            if key == "model":
+            if key.endswith("model"):
                 assets.find("model", path)
             elif not Path(path).is_file():
                 raise InputError(Problem(f"no such file '{value}'"))
         except InputError as error:
-            found += [place.problem((key,), layer.words(problem), problem.allowed) for problem in error.problems]
+            found += [place.problem(where, layer.words(problem), problem.allowed) for problem in error.problems]
     return found
 
 

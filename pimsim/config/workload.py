@@ -79,3 +79,6 @@ class WorkloadConfig(Described):
     """of what is drawn: experts, accepted drafts"""
     decoding: DecodingConfig = Field(default_factory=DecodingConfig)
     """ways of decoding other than the plain one (docs/decoding.md)"""
+
+    def _own_key(self, key: str) -> str:
+        return super()._own_key(key.removeprefix("workload."))
