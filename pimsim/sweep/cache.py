@@ -57,7 +57,7 @@ class Cache:
         marker = self._runs / _MARKER
         try:
             found = json.loads(marker.read_text(encoding="utf-8"))["format"]
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise InputError(Problem(f"cannot be read: {error}", "another cache (--cache DIR)", file=str(marker))) from None

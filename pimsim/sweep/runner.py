@@ -32,9 +32,10 @@ def run_tasks(tasks: Sequence[Task], workers: Workers, done: Callable[[Outcome],
             task = (suspects if alone else waiting).popleft()
             try:
                 out[workers.submit(task)] = task
-            except BrokenProcessPool:  # a worker died between two points
+            except BrokenProcessPool:  # a worker died between two points, or with those that are out
                 waiting.appendleft(task)
-                workers.restart()
+                if not out:
+                    workers.restart()
                 break
         finished, _ = wait(out, POLL_S, FIRST_COMPLETED)
         died = False

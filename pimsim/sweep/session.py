@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any
 
 from pimsim.errors import Problem
-from pimsim.sweep.cache import ERROR, SUMMARY, Cache
+from pimsim.sweep.cache import ERROR, SUMMARY, Cache, default_folder
 from pimsim.sweep.executor import Workers, workers
 from pimsim.sweep.plan import Point
 from pimsim.sweep.runner import run_tasks
@@ -93,6 +93,8 @@ class Session:
 
     def _begun(self, points: Sequence[Point]) -> Workers:
         if self._workers is None:
+            if self._notify is not None and not (default_folder() / "kernels").is_dir():
+                self._notify("compiling the simulation kernels, once for this installation (half a minute) ...")
             more = workers(self._jobs, self._scheduler, len(points), lambda: _short(points))
             self._workers = self._open.enter_context(more)
         return self._workers
@@ -130,8 +132,9 @@ def _said(error: Mapping[str, Any]) -> str:
 
 
 def _joined(problems: Sequence[Problem]) -> str:
-    """Problems without their files, which differ from machine to machine."""
-    return " | ".join(str(Problem(p.message, p.allowed, key=p.key)) for p in dict.fromkeys(problems))
+    """Problems without their files, which differ from machine to machine; the path of an override stays."""
+    named = [(p, p.key or (p.file.removeprefix("--set ") if p.file.startswith("--set ") else "")) for p in problems]
+    return " | ".join(dict.fromkeys(str(Problem(p.message, p.allowed, key=key)) for p, key in named))
 
 
 def _short(points: Sequence[Point]) -> list[tuple[Any, Any]]:
