@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 from pimsim.config import SystemConfig
 from pimsim.devices.neupims import NeuPimsDevice
 from pimsim.devices.stage import StageRecord, StageWork
@@ -12,7 +16,10 @@ from pimsim.model.architecture import Architecture
 from pimsim.results.neupims import result
 from pimsim.results.neupims.energy import compiled_part, per_command
 from pimsim.results.result import Result
-from pimsim.sim.serving.run import ServingDevice, simulate
+from pimsim.sim.serving.run import Serving, ServingDevice, simulate
+
+if TYPE_CHECKING:
+    from pimsim.trace.stage_commands import StageCommands
 
 
 class _Device(NeuPimsDevice):
@@ -32,17 +39,39 @@ def run(job: Job) -> Result:
     _refuse_views(job.views)
     per_command(job.config, compiled_part(job.config))
 
-    def make_device(config: SystemConfig, part: Architecture) -> ServingDevice:
-        return _Device(config, part, fold=job.fold)
+    with ExitStack() as files:
+        log = _command_log(job, files)
+        first = True
 
-    served = simulate(job.config, job.workload, make_device, kept=_window(job.views), progress=job.progress)
-    if job.views.timeline is not None:
-        from pimsim.trace.event import EventFile
-        from pimsim.trace.serving import draw
+        def make_device(config: SystemConfig, part: Architecture) -> ServingDevice:
+            nonlocal first
+            commands, first = log.take if log is not None and first else None, False
+            return _Device(config, part, fold=job.fold, commands=commands)
 
-        with EventFile(job.views.timeline, served.tick_fs, {"system": job.config.name, "workload": job.workload.name}) as events:
-            draw(served, events)
-    return result(served)
+        served = simulate(job.config, job.workload, make_device, kept=_window(job.views), progress=job.progress,
+                          stage_ended=log.end if log is not None else None)
+        if job.views.timeline is not None:
+            _draw(job.views.timeline, served)
+        return result(served)
+
+
+def _command_log(job: Job, files: ExitStack) -> StageCommands | None:
+    """What writes the commands of the first group's device, if that is asked for."""
+    if job.views.commands is None:
+        return None
+    from pimsim.dram.commandlog import writer
+    from pimsim.trace.stage_commands import StageCommands
+
+    compiled = compiled_part(job.config)
+    return StageCommands(compiled, files.enter_context(writer(job.views.commands, compiled.command_names)))
+
+
+def _draw(path: Path, served: Serving) -> None:
+    from pimsim.trace.event import EventFile
+    from pimsim.trace.serving import draw
+
+    with EventFile(path, served.tick_fs, {"system": served.config.name, "workload": served.workload.name}) as events:
+        draw(served, events)
 
 
 def _window(views: Views) -> range:

@@ -1,5 +1,6 @@
 """Serving on the simulated device: systems, exact short cuts, run folders, and input that cannot be served."""
 
+import csv
 import json
 from pathlib import Path
 from typing import Any
@@ -127,3 +128,25 @@ def test_crossover_puts_attention_where_the_keys_are(workload: str) -> None:
     result = run(workload, placement="crossover")
     assert result.facts["placement"]["macs"]["pim"] > 0
     assert {"gemm", "vector", "attention in memory"} <= set(result.facts["placement"]["estimate_errors"])
+
+
+def test_the_command_log_is_legal_and_has_every_command(workload: str, tmp_path: Path) -> None:
+    log = tmp_path / "log.csv"
+    result = pimsim.run("neupims", workload, commands=log, **{"parallel.tensor": 2, "workload.part": "block"})
+    counted: dict[str, int] = {}
+    with log.open() as file:
+        for row in csv.DictReader(file):
+            counted[row["command"]] = counted.get(row["command"], 0) + int(row.get("count") or 1)
+    assert counted == result.commands
+    with pytest.raises(SystemExit) as left:
+        cli.main(["check", "hbm2-neupims", str(log)])
+    assert left.value.code == 0
+
+
+def test_iterations_of_the_log_are_those_asked_for(workload: str, tmp_path: Path) -> None:
+    pimsim.run("neupims", workload, commands=tmp_path / "a.csv", steps=slice(1, 2), **{"parallel.tensor": 2})
+    second = next(row for row in run(workload).tables["tokens"] if row["step"] == 1)
+    with (tmp_path / "a.csv").open() as file:
+        cycles = [int(row["cycle"]) for row in csv.DictReader(file)]
+    assert cycles == sorted(cycles)
+    assert second["begin_cycle"] <= cycles[0] < cycles[-1] < second["begin_cycle"] + second["cycles"]

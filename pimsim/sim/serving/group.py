@@ -79,8 +79,8 @@ class Passage:
     stages: tuple[tuple[StageRecord, int], ...] = ()
 
 
-Watcher = Callable[[StageWork, StageRecord], None]
-"""Shown every simulated stage."""
+Watcher = Callable[[StageWork, StageRecord, bool], None]
+"""Shown every simulated stage, and whether it belongs to an iteration that is kept."""
 
 
 @dataclass
@@ -139,7 +139,7 @@ class Group:
         account = Account()
         records = []
         for item in items:
-            record, counted = self._stage(item)
+            record, counted = self._stage(item, run.iteration in self.kept)
             records.append((record, item.repeat))
             account.merge(counted, item.repeat)
             yield env.timeout(counted[("ticks",)] * max(item.repeat, int(self.planner.extent == "block")) * self.device.tick_fs)
@@ -151,11 +151,11 @@ class Group:
             self._sample_layers(run, account)
         return passage
 
-    def _stage(self, item: Item) -> tuple[StageRecord, Account]:
+    def _stage(self, item: Item, kept: bool = False) -> tuple[StageRecord, Account]:
         """Run a stage; all-reduces end it if they last beyond its attention in the memory."""
         record = self.device.stage(item.work)
         if self.watch is not None:
-            self.watch(item.work, record)
+            self.watch(item.work, record, kept)
         account = of_stage(record)
         bound = self.bound(record)
         account.add(("bound",), bound)

@@ -47,10 +47,12 @@ class Observed:
     """What is learnt from every simulated stage.
 
     Attributes:
+        stage_ended: told of each stage of the first group that has ended: whether its iteration is kept, and at which tick.
         pairs: (class, estimate, simulated ticks) of operators.
         folded: what was simulated once for several. checks: laws that the device checks: True, or waived.
     """
 
+    stage_ended: Callable[[bool, int], None] | None = None
     pairs: list[tuple[str, int, int]] = field(default_factory=list)
     folded: dict[str, int] = field(default_factory=dict)
     checks: dict[str, bool | str] = field(default_factory=dict)
@@ -94,12 +96,12 @@ class Serving:
 
 
 def simulate(config: SystemConfig, workload: WorkloadConfig, make_device: MakeDevice, *, kept: range = range(0),
-             progress: Progress | None = None) -> Serving:
+             stage_ended: Callable[[bool, int], None] | None = None, progress: Progress | None = None) -> Serving:
     """Serve a workload.
 
     Args:
         make_device: makes a device from the system and the part of the decoder that it holds.
-        kept: iterations whose stages are kept for a timeline.
+        kept: iterations whose stages are kept for a timeline. stage_ended: see :class:`Observed`.
 
     Raises:
         InputError: the system cannot be built or cannot run the workload, with everything that keeps it.
@@ -119,10 +121,10 @@ def simulate(config: SystemConfig, workload: WorkloadConfig, make_device: MakeDe
     requests = requests_of(workload, state.kv)
     approximate = frozenset(config.system.approximate) | frozenset(workload.approximate)
     estimates = _estimates(config, parts[0], state, devices[0].tick_fs, unit)
-    observed = Observed()
+    observed = Observed(stage_ended)
     anchors = {part.layers: Anchors(estimates) for part in parts} if "iterations" in approximate and workload.part == "all" else {}
     groups = [_group(n, config, workload, devices[n], parts[n], state, parallel, unit, estimates, anchors.get(parts[n].layers),
-                     approximate, observed, range(1) if workload.part == "block" else kept) for n in range(parallel.pipeline)]
+                     approximate, observed, kept or range(int(workload.part == "block"))) for n in range(parallel.pipeline)]
     limit = 1 if workload.part != "all" else workload.iterations
     server = Server(state, groups, requests, limit, progress=progress)
     end_fs = server.run()
@@ -217,8 +219,10 @@ def _group(number: int, config: SystemConfig, workload: WorkloadConfig, device: 
     network = Network(parallel.tensor, config.parallel.topology, None if link is None else Link(link.bandwidth, link.latency),
                       part.hidden * estimates.npu.precision_bytes)
 
-    def watch(work: StageWork, record: StageRecord) -> None:
+    def watch(work: StageWork, record: StageRecord, kept: bool) -> None:
         observed.pairs += estimates.pairs(work, record)
+        if number == 0 and observed.stage_ended is not None:
+            observed.stage_ended(kept, record.end_ticks)
         if record.folded:
             observed.folded[record.folded] = observed.folded.get(record.folded, 0) + 1
         for law, holds in record.checks.items():
