@@ -16,6 +16,10 @@ EXPERTS = [  # total and active parameters in billions, KV KiB a token: papers a
     ("mixtral-8x7b", 46.7, 12.9, 128), ("mixtral-8x22b", 140.6, 39.2, 224), ("qwen3-30b-a3b", 30.5, 3.35, 96),
 ]  # fmt: skip
 
+KV_BYTES = [  # DeepSeek-V3's hardware paper (arXiv 2505.09343), table 1, in bf16
+    ("deepseek-v3", 70_272), ("qwen2.5-72b", 327_680), ("llama-3.1-405b", 516_096),
+]  # fmt: skip
+
 
 @pytest.mark.parametrize("name", SHAPES)
 def test_shape_is_the_published_one(name: str) -> None:
@@ -34,6 +38,11 @@ def test_weights_equal_the_published_count_to_the_last_digit(name: str) -> None:
 @pytest.mark.parametrize("name", SHAPES)
 def test_kv_bytes_equal_the_published_figure(name: str) -> None:
     assert load_architecture(name).kv_bytes_per_token == float(SHAPES[name]["kv_kib_per_token"]) * 1024
+
+
+@pytest.mark.parametrize(("name", "published"), KV_BYTES)
+def test_kv_bytes_of_latent_and_grouped_attention_are_those_that_deepseek_compares(name: str, published: int) -> None:
+    assert load_architecture(name).kv_bytes_per_token == published
 
 
 @pytest.mark.parametrize(("name", "total", "active", "kv_kib"), EXPERTS)
