@@ -59,6 +59,7 @@ class _Commands(click.Group):
         if cmd_name not in self.list_commands(ctx):
             return None
         command: click.Command = import_module(module_name(cmd_name)).command
+        command.name = cmd_name
         return command
 
     def resolve_command(

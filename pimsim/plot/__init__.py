@@ -14,13 +14,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, cast
 
 from pimsim.errors import InputError, Problem, nearest
+from pimsim.plot.picture import Picture
+from pimsim.plot.table import Choice, SweepTable, of
 
 if TYPE_CHECKING:
     import pandas
 
-    from pimsim.plot.picture import Picture
-    from pimsim.plot.table import Choice, SweepTable
     from pimsim.results.result import Result
+
+__all__ = ["RUN_KINDS", "SWEEP_KINDS", "Choice", "Picture", "SweepTable", "draw_run", "draw_sweep", "run_pictures", "sweep_pictures"]
 
 RUN_KINDS = {
     "time": "time of every operator class and its roofline bound",
@@ -49,7 +51,7 @@ def draw_run(result: Result, kind: str) -> Picture:
         InputError: there is no such picture, or the run has not what it shows.
     """
     _known(kind, RUN_KINDS, "run")
-    return cast("Picture", import_module(f"pimsim.plot.{kind}").draw(result))
+    return cast(Picture, import_module(f"pimsim.plot.{kind}").draw(result))
 
 
 def draw_sweep(table: SweepTable | pandas.DataFrame, kind: str, choice: Choice | None = None) -> Picture:
@@ -58,10 +60,8 @@ def draw_sweep(table: SweepTable | pandas.DataFrame, kind: str, choice: Choice |
     Raises:
         InputError: there is no such picture or column, or the sweep has not what it shows.
     """
-    from pimsim.plot.table import Choice, of
-
     _known(kind, SWEEP_KINDS, "sweep")
-    return cast("Picture", import_module(f"pimsim.plot.{kind}").draw(of(table), choice or Choice()))
+    return cast(Picture, import_module(f"pimsim.plot.{kind}").draw(of(table), choice or Choice()))
 
 
 def run_pictures(result: Result) -> dict[str, Picture]:
