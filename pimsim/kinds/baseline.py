@@ -2,42 +2,100 @@
 
 from __future__ import annotations
 
-from pimsim.baseline.machine import run as run_machine
+from typing import Any
+
+from pimsim import units
+from pimsim.baseline import machine
+from pimsim.baseline.serving import Model, Sequence_, serve
+from pimsim.baseline.work import stored_bytes
 from pimsim.config import BaselineConfig, WorkloadConfig
 from pimsim.errors import InputError, Problem
 from pimsim.kinds.job import Job
+from pimsim.model.architecture import Architecture
+from pimsim.model.dtype import size_bytes
+from pimsim.model.importer import load_architecture
 from pimsim.model.lowering import lower_workload
-from pimsim.model.trace import Trace
+from pimsim.model.trace import Step, Trace
 from pimsim.results.baseline.common import Clock
 from pimsim.results.baseline.machine import result
 from pimsim.results.result import Result
+from pimsim.schedule.parallel import Parallel, device_part
+from pimsim.sim.serving.request import requests_of
 
 
 def run(job: Job) -> Result:
     """Run a workload, or an operator trace (see :class:`pimsim.kinds.Kind`)."""
     clock, config = Clock(), job.config
     refuse_views(job)
-    done = run_machine(config, lowered(job, config))
+    if job.workload is not None and (job.workload.arrivals is not None or job.workload.requests is not None):
+        return result(_served(config, job.workload, job), job.workload, clock)
+    done = machine.run(config, lowered(job, config))
     if job.progress is not None:
         job.progress(len(done.work.passes), len(done.work.passes))
     return result(done, job.workload, clock)
 
 
 def lowered(job: Job, config: BaselineConfig | None = None) -> Trace:
-    """The operators of a job, in the data type that the machine computes with.
+    """The operators of a job, in the data type that the machine computes with, and one device's share of them.
 
     Raises:
-        InputError: the workload cannot be lowered, or a trace would have to change its data type.
+        InputError: the workload cannot be lowered, or a trace would have to change its data type or be shared.
     """
-    dtype = config.execution.dtype if config is not None else "workload"
     if job.trace is not None:
-        if dtype != "workload":
-            raise InputError(Problem(f"a trace cannot be run as {dtype}, its sizes are fixed", "workload", key="execution.dtype"))
+        execution = config.execution if config is not None else None
+        if execution is not None and (execution.dtype != "workload" or execution.devices > 1):
+            key, value = ("dtype", "workload") if execution.dtype != "workload" else ("devices", "1")
+            raise InputError(Problem("a trace is run as it is, its sizes are fixed", value, key=f"execution.{key}"))
         return job.trace
     if job.workload is None:
         raise InputError(Problem("nothing to run", "a workload or a trace"))
-    workload: WorkloadConfig = job.workload
-    return lower_workload(workload if dtype == "workload" else workload.model_copy(update={"dtype": dtype}))
+    return lower_workload(*_part(config, job.workload))
+
+
+def _part(config: BaselineConfig | None, workload: WorkloadConfig) -> tuple[WorkloadConfig, Architecture]:
+    """The workload with the machine's data type, and a device's share of its model."""
+    architecture = load_architecture(workload.model)
+    if config is None:
+        return workload, architecture
+    execution = config.execution
+    if execution.devices > 1:
+        try:
+            architecture = device_part(architecture, Parallel(execution.devices, 1))
+        except InputError as error:
+            raise InputError(Problem(p.message, p.allowed, key="execution.devices") for p in error.problems) from None
+    return workload if execution.dtype == "workload" else workload.model_copy(update={"dtype": execution.dtype}), architecture
+
+
+def _served(config: BaselineConfig, workload: WorkloadConfig, job: Job) -> machine.Run:
+    if not config.execution.kv_cache:
+        raise InputError(Problem("requests are served with a KV cache", "true", key="execution.kv_cache"))
+    requests = [Sequence_(r.arrival_fs / units.FS_PER_S, r.input_tokens, r.output_tokens) for r in requests_of(workload)]
+    own, architecture = _part(config, workload)
+    longest = max(r.prompt + r.output for r in requests)
+    alone = {"batch": 1, "prefill": "inline", "arrivals": None, "requests": None}
+    decode = lower_workload(own.model_copy(update={**alone, "prompt_tokens": 1, "output_tokens": longest}), architecture).steps
+    prefill = lower_workload(own.model_copy(update={**alone, "prompt_tokens": longest, "output_tokens": 1}), architecture).steps
+    model = Model(workload.name, lambda context: decode[context - 1], lambda context: prefill[context - 1],
+                  _weight_bytes(decode[0], architecture), _kv_bytes(decode[0]))  # fmt: skip
+    return serve(config, model, requests, prompts_elsewhere=workload.prefill == "elsewhere", iterations=workload.iterations,
+                 progress=job.progress)  # fmt: skip
+
+
+def _operators(step: Step) -> list[tuple[Any, int]]:
+    return [(op, block.repeat) for block in step.blocks for op in block.operators]
+
+
+def _weight_bytes(step: Step, architecture: Architecture) -> int:
+    """Bytes of the weights of a device: those that a token reads, or all experts."""
+    read = [(op, repeat) for op, repeat in _operators(step) if op.kind in ("matvec", "head_matvec")]
+    if not architecture.experts:
+        return sum(stored_bytes(op) * repeat for op, repeat in read)
+    return size_bytes(architecture.parameters()["blocks"], read[0][0].stored_dtype)
+
+
+def _kv_bytes(step: Step) -> int:
+    """Bytes that a token adds to the KV cache of a device."""
+    return sum(op.bytes_written * repeat for op, repeat in _operators(step) if op.kind == "kv_append")
 
 
 def refuse_views(job: Job) -> None:

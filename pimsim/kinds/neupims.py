@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 
 from pimsim.config import SystemConfig
 from pimsim.devices.neupims import NeuPimsDevice
-from pimsim.devices.stage import StageRecord, StageWork
-from pimsim.devices.tally import Tally
 from pimsim.errors import InputError, Problem
 from pimsim.kinds.job import Job, Views
 from pimsim.model.architecture import Architecture
@@ -20,16 +18,6 @@ from pimsim.sim.serving.run import Serving, ServingDevice, simulate
 
 if TYPE_CHECKING:
     from pimsim.trace.stage_commands import StageCommands
-
-
-class _Device(NeuPimsDevice):
-    """A device that tells what it did while it had nothing to do."""
-
-    def idle(self, until_ticks: int) -> StageRecord:
-        """Let time pass; a record without a name (of no ticks if the time has passed already)."""
-        tally, end = Tally(self, self.now_ticks), max(until_ticks, self.now_ticks)
-        self.wait(end)
-        return tally.record(StageWork(""), [], [], end)
 
 
 def run(job: Job) -> Result:
@@ -46,7 +34,7 @@ def run(job: Job) -> Result:
         def make_device(config: SystemConfig, part: Architecture) -> ServingDevice:
             nonlocal first
             commands, first = log.take if log is not None and first else None, False
-            return _Device(config, part, fold=job.fold, commands=commands)
+            return NeuPimsDevice(config, part, fold=job.fold, commands=commands)
 
         served = simulate(job.config, job.workload, make_device, kept=_window(job.views), progress=job.progress,
                           stage_ended=log.end if log is not None else None)

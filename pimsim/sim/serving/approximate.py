@@ -17,8 +17,8 @@ from pimsim.sim.serving.account import Account, between, scaled
 from pimsim.sim.serving.estimate import Estimates
 from pimsim.sim.serving.plan import Item
 
-SPAN_PERCENT = 10
-BEYOND_PERCENT = 5
+SPAN_PERCENT = 8
+BEYOND_PERCENT = 3
 NEAR_PERCENT = 2
 TOKENS_PERCENT = 10
 """New tokens of iterations that are compared may differ by so much, half of it where there is only one."""

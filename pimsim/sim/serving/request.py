@@ -12,8 +12,8 @@ from pimsim.schedule.request import Request
 from pimsim.schedule.request_file import check_fit, read_requests
 
 
-def requests_of(workload: WorkloadConfig, kv: KvSpace) -> tuple[Request, ...]:
-    """The requests, in order of arrival, numbered from 0.
+def requests_of(workload: WorkloadConfig, kv: KvSpace | None = None) -> tuple[Request, ...]:
+    """The requests, in order of arrival, numbered from 0. ``kv``: the space that each has to fit into; None: not checked.
 
     Raises:
         InputError: a file that cannot be read, a request that does not fit into the KV space of an empty channel, arrivals that
@@ -22,10 +22,11 @@ def requests_of(workload: WorkloadConfig, kv: KvSpace) -> tuple[Request, ...]:
     if workload.requests is not None and workload.arrivals is not None:
         raise InputError(Problem("there are arrivals as well", "requests or arrivals", key="workload.requests"))
     if workload.requests is not None:
-        return read_requests(workload.requests, kv=kv, channels=kv.channels, output_tokens=workload.output_tokens)
+        return read_requests(workload.requests, kv=kv, channels=kv.channels if kv else None, output_tokens=workload.output_tokens)
     made = _arriving(workload) if workload.arrivals is not None else tuple(
         Request(number, 0, workload.prompt_tokens, workload.output_tokens) for number in range(workload.batch))
-    check_fit(made, kv)
+    if kv is not None:
+        check_fit(made, kv)
     return made
 
 
