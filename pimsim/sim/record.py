@@ -40,6 +40,7 @@ class Recorder:
         ticks: by category, the ticks by which its tasks moved the end of everything so far; they sum to the run's length.
         asic_ticks: by category, the ticks in which the ASIC computes.
         spill_bytes: bytes that the ASIC moved over its pins because they did not fit into its SRAM.
+        backwards: tasks that ended before they began, or began before their segment.
         steps: (index, phase, context, begin, end) of every step.
     """
 
@@ -49,6 +50,7 @@ class Recorder:
     ticks: dict[str, int] = field(default_factory=dict)
     asic_ticks: dict[str, int] = field(default_factory=dict)
     spill_bytes: int = 0
+    backwards: int = 0
     steps: list[tuple[int, str, int, int, int]] = field(default_factory=list)
     _work: dict[str, Work] = field(default_factory=dict)
     _repeats: dict[int, tuple[Operator, int]] = field(default_factory=dict)  # by identity, of operators that come again
@@ -64,6 +66,7 @@ class Recorder:
     def segment(self, step: Step, block: Block, tasks: TaskList, segment: Segment) -> None:
         """Add a segment."""
         moved = advance(segment).sum(axis=0).tolist()
+        self.backwards += int(((segment.end < segment.begin) | (segment.begin < segment.start)).sum())
         for task, ticks in zip(tasks.tasks, moved, strict=True):
             self.ticks[task.category] = self.ticks.get(task.category, 0) + ticks
             if not task.programs:

@@ -27,7 +27,7 @@ def result(run: Run, blame: Mapping[str, Any] | None = None, activity: Sequence[
         InputError: the energies of the part contradict one another.
     """
     parts = energy(run)
-    facts = summary(run, parts, dict(check(run, parts, sum(parts.values()))))
+    facts = summary(run, parts, dict(check(run, parts)))
     if blame is not None:
         facts["blame"] = blame
     tables = {"operators": operator_rows(run), "tokens": token_rows(run), "cycles_by_cause": cause_rows(facts),
