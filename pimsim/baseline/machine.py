@@ -28,7 +28,7 @@ class Run:
     Attributes:
         kernel_s: of a row, its kernels. spent_s: what counts for it: its kernels, its calls where the host is slower, both on a CPU.
         limits: index of what its kernels mostly are. host_bound: of a pass, whether the host is slower. host_s: what belongs to no
-            operator. pass_s: all of it. bound_s: of a row, below what its kernels cannot be.
+            operator. pass_s: all of it. bound_s: of a row, below what its kernels cannot be. idle_s: without any request.
     """
 
     config: BaselineConfig
@@ -41,11 +41,12 @@ class Run:
     host_s: np.ndarray
     pass_s: np.ndarray
     bound_s: np.ndarray
+    idle_s: float = 0.0
 
     @property
     def time_s(self) -> float:
         """Seconds from begin to end."""
-        return float(self.pass_s.sum())
+        return float(self.pass_s.sum()) + self.idle_s
 
 
 def run(config: BaselineConfig, trace: Trace) -> Run:
@@ -56,12 +57,16 @@ def run(config: BaselineConfig, trace: Trace) -> Run:
     """
     execution = config.execution
     done = work(trace, fuse=execution.attention == "fused", kv_cache=execution.kv_cache)
-    needed = stored(trace, done)
+    fit(config, stored(trace, done))
+    return timed(config, trace, done)
+
+
+def fit(config: BaselineConfig, needed: int) -> None:
+    """Raise InputError if so many bytes of weights and KV cache do not fit into the device's memory."""
     if needed > config.device.memory:
         room = units.human_size(config.device.memory)
         raise InputError(Problem(f"weights and KV cache need {units.human_size(needed)}, the device has {room}",
                                  "a smaller model, batch or length", key="device.memory"))  # fmt: skip
-    return timed(config, trace, done)
 
 
 def stored(trace: Trace, done: Work) -> int:
@@ -100,8 +105,9 @@ def energy_j(run: Run) -> Mapping[str, float]:
     table, device, share = run.work.table, run.config.device, run.config.efficiency.power
     passes = len(run.work.passes)
     active = run.pass_s * share.active * device.power
+    idle = run.idle_s * share.active * device.power
     memory = np.bincount(table.step, table.bytes * table.repeat, passes) / float(device.bandwidth) * share.memory * device.power
     compute = np.bincount(table.step, 2.0 * table.macs * table.repeat, passes) / device.matrix * share.compute * device.power
     room = np.maximum(run.pass_s * device.power - active, 0)
     kept = np.minimum(1.0, np.divide(room, memory + compute, out=np.ones(passes), where=memory + compute > 0))
-    return {"active": float(active.sum()), "memory": float((memory * kept).sum()), "compute": float((compute * kept).sum())}
+    return {"active": float(active.sum()) + idle, "memory": float((memory * kept).sum()), "compute": float((compute * kept).sum())}

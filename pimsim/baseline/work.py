@@ -24,6 +24,8 @@ CLASS_OF = np.array([*range(len(CLASSES)), CLASSES.index("elementwise"), CLASSES
 _KIND_OF = {"layernorm": "norm", "rmsnorm": "norm", "kv_append": "append", "softmax": "softmax", "gelu": "activation",
             "relu": "activation", "silu": "activation", "swiglu": "activation", "geglu": "activation"}  # fmt: skip
 ATTENTION = ("score", "softmax", "attend")
+OWN_CACHE = ("attention", "score", "attend")
+"""Categories whose stored operand is a sequence's own."""
 
 
 class Kernel(NamedTuple):
@@ -72,7 +74,7 @@ class Table:
 
 
 class Pass(NamedTuple):
-    """One walk through the decoder: the step whose token it puts out."""
+    """One walk through the decoder: the step whose token it puts out, its largest context, and tokens of a sequence or of all."""
 
     phase: str
     context: int
@@ -138,7 +140,7 @@ def kernels(operators: Sequence[Operator], fuse: bool) -> Iterator[tuple[str, Ke
             index += 1
 
 
-class _Builder:
+class Builder:
     """Collects the kernels of passes; equal ones are kept once."""
 
     def __init__(self) -> None:
@@ -148,9 +150,9 @@ class _Builder:
         self._step: list[int] = []
         self._repeat: list[int] = []
 
-    def add(self, done: Pass, made: Iterable[tuple[Kernel, int]]) -> None:
+    def add(self, done: Pass, rows: Iterable[tuple[Kernel, int]]) -> None:
         """A pass: its kernels, and how often each repeats."""
-        for one, repeat in made:
+        for one, repeat in rows:
             self._index.append(self._rows.setdefault(one, len(self._rows)))
             self._step.append(len(self.passes))
             self._repeat.append(repeat)
@@ -176,15 +178,15 @@ def work(trace: Trace, *, fuse: bool, kv_cache: bool = True) -> Work:
     Args:
         fuse: attention in one kernel. kv_cache: False: no step keeps anything, so that each does the work of all tokens so far.
     """
-    builder = _Builder()
+    builder = Builder()
     for steps in _passes(trace.steps, kv_cache):
         last = steps[-1]
-        made = _merged(steps, fuse) if len(steps) > 1 else _single(last, fuse)
+        rows = batched([[made(step, fuse) for step in steps]]) if len(steps) > 1 else _single(last, fuse)
         tokens = len(steps)
         if not kv_cache:
             tokens = last.context
-            made = [(_times(one, tokens), repeat) for one, repeat in made]
-        builder.add(Pass(last.phase, last.context, tokens), made)
+            rows = [(_times(one, tokens), repeat) for one, repeat in rows]
+        builder.add(Pass(last.phase, last.context, tokens), rows)
     return Work(builder.table(), tuple(builder.passes))
 
 
@@ -204,24 +206,52 @@ def _passes(steps: Sequence[Step], kv_cache: bool) -> Iterator[list[Step]]:
 
 
 def _single(step: Step, fuse: bool) -> Iterable[tuple[Kernel, int]]:
-    return [(made, block.repeat) for block in step.blocks for _, made in kernels(block.operators, fuse)]
+    return [(one, block.repeat) for block in step.blocks for _, one in kernels(block.operators, fuse)]
 
 
-def _merged(steps: Sequence[Step], fuse: bool) -> Iterable[tuple[Kernel, int]]:
-    """Several tokens in one pass: activations and arithmetic of all, weights once, K and V as the token that reads most of them does."""
-    edges = sorted({edge for step in steps for block in step.blocks for edge in (block.first_layer, block.first_layer + block.repeat)})
-    found: dict[tuple[int, str, int], tuple[Kernel, int]] = {}
-    for step in steps:
-        for block in step.blocks:
-            made = list(kernels(block.operators, fuse))
-            inside = [edge for edge in edges if block.first_layer <= edge < block.first_layer + block.repeat]
-            for begin, end in zip(inside, [*inside[1:], block.first_layer + block.repeat], strict=True):
-                seen: dict[str, int] = {}
-                for name, one in made:
-                    seen[name] = seen.get(name, 0) + 1
-                    key = (begin, name, seen[name])
-                    found[key] = (_sum(found[key][0], one) if key in found else one, end - begin)
+@dataclass(frozen=True)
+class Made:
+    """The kernels of one step, a list a block: (first layer, layers, named kernels)."""
+
+    blocks: tuple[tuple[int, int, tuple[tuple[tuple[str, int], Kernel], ...]], ...]
+
+
+def made(step: Step, fuse: bool) -> Made:
+    """The kernels of a step, each with a name that is its own in its block."""
+    blocks = []
+    for block in step.blocks:
+        seen: dict[str, int] = {}
+        named = []
+        for name, one in kernels(block.operators, fuse):
+            seen[name] = seen.get(name, 0) + 1
+            named.append(((name, seen[name]), one))
+        blocks.append((block.first_layer, block.repeat, tuple(named)))
+    return Made(tuple(blocks))
+
+
+def batched(sequences: Sequence[Sequence[Made]]) -> Iterable[tuple[Kernel, int]]:
+    """One pass over tokens of several sequences: activations and arithmetic of all, weights once, K and V once for each sequence, as the
+    token that reads most of them does."""
+    edges = sorted({edge for steps in sequences for step in steps for first, repeat, _ in step.blocks for edge in (first, first + repeat)})
+    found: dict[tuple[int, tuple[str, int]], tuple[Kernel, int]] = {}
+    for steps in sequences:
+        own: dict[tuple[int, tuple[str, int]], tuple[Kernel, int]] = {}
+        for step in steps:
+            for first, repeat, named in step.blocks:
+                for begin, end in _pieces(first, first + repeat, edges):
+                    for name, one in named:
+                        known = own.get((begin, name))
+                        own[begin, name] = (one if known is None else _sum(known[0], one), end - begin)
+        for key, (one, repeat) in own.items():
+            before = found.get(key)
+            found[key] = (one if before is None else _side_by_side(before[0], one), repeat)
     return found.values()
+
+
+def _pieces(begin: int, end: int, edges: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Layers from ``begin`` to ``end``, cut at ``edges``."""
+    inside = [edge for edge in edges if begin <= edge <= end]
+    return zip(inside, inside[1:], strict=False)
 
 
 def _sum(a: Kernel, b: Kernel) -> Kernel:
@@ -230,6 +260,14 @@ def _sum(a: Kernel, b: Kernel) -> Kernel:
     return Kernel(a.category, a.kind, a.stored_bytes + b.stored_bytes - shared, a.moved_bytes + b.moved_bytes, a.macs + b.macs,
                   max(a.tasks, b.tasks), max(a.chain, b.chain), a.operators + b.operators,
                   a.kept_bytes + b.kept_bytes + shared)  # fmt: skip
+
+
+def _side_by_side(a: Kernel, b: Kernel) -> Kernel:
+    """Two sequences' work in one kernel. Each reads its own K and V."""
+    if a.category not in OWN_CACHE:
+        return _sum(a, b)
+    return Kernel(a.category, a.kind, a.stored_bytes + b.stored_bytes, a.moved_bytes + b.moved_bytes, a.macs + b.macs,
+                  a.tasks + b.tasks, max(a.chain, b.chain), a.operators + b.operators, a.kept_bytes + b.kept_bytes)  # fmt: skip
 
 
 def _times(one: Kernel, tokens: int) -> Kernel:

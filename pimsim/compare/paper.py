@@ -73,14 +73,23 @@ class Table:
 
 
 @dataclass(frozen=True)
+class Point:
+    """A workload: its label, what is run, overrides for every system, and further ones for GPUs and CPUs."""
+
+    label: str
+    workload: str
+    overrides: tuple[str, ...] = ()
+    baseline_overrides: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Plan:
-    """What a table is made from: the paper's system, workloads (name, overrides for every system), claims with the settings to hold each
-    against, and notes."""
+    """What a table is made from: the paper's system, workloads, claims with the settings to hold each against, and notes."""
 
     title: str
     source: str
     subject: Setting
-    workloads: tuple[tuple[str, str, tuple[str, ...]], ...]
+    workloads: tuple[Point, ...]
     claims: tuple[tuple[Setting, Claim, Setting], ...]
     notes: tuple[str, ...]
 
@@ -92,19 +101,21 @@ def paper_table(paper: str, notify: Notify) -> Table:
     plan = PLANS[paper]
     done: dict[tuple[Setting, str], Cell] = {}
 
-    def run(setting: Setting, label: str, workload: str, overrides: tuple[str, ...]) -> Cell:
-        if (setting, label) not in done:
-            notify(f"{setting.system} ({setting.assumption}): {label}")
-            done[setting, label] = cell(api.run(setting.system, workload, overrides=(*setting.overrides, *overrides)).summary())
-        return done[setting, label]
+    def run(setting: Setting, point: Point) -> Cell:
+        if (setting, point.label) not in done:
+            notify(f"{setting.system} ({setting.assumption}): {point.label}")
+            more = point.baseline_overrides if setting.system.startswith(("gpu-", "cpu-")) else ()
+            found = api.run(setting.system, point.workload, overrides=(*setting.overrides, *point.overrides, *more))
+            done[setting, point.label] = cell(found.summary())
+        return done[setting, point.label]
 
     lines = []
     for subject, claim, setting in plan.claims:
         ratios = {}
-        for label, workload, overrides in plan.workloads:
-            ours, theirs = (getattr(run(one, label, workload, overrides), KEYS[claim.what]) for one in (subject, setting))
+        for point in plan.workloads:
+            ours, theirs = (getattr(run(one, point), KEYS[claim.what]) for one in (subject, setting))
             if ours is not None and theirs:
-                ratios[label] = ours / theirs
+                ratios[point.label] = ours / theirs
         if ratios:
             lines.append(Line(claim, setting, ratios))
     return Table(plan.title, plan.source, plan.subject.system, tuple(lines), plan.notes)

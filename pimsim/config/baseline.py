@@ -47,6 +47,8 @@ class ExecutionConfig(Config):
     """fused: one kernel, scores stay on the chip (FlashAttention, arXiv 2205.14135); separate: scores, softmax, weighted sum"""
     kv_cache: bool = True
     """false: every step recomputes all tokens so far"""
+    devices: Count = 1
+    """equal devices that share every layer (tensor parallel); communication takes no time"""
     dtype: str = "workload"
     """data type of weights, activations and KV cache; workload: the workload's"""
 

@@ -232,13 +232,16 @@ class DecodingOptions(Protocol):
     acceptance: float | None
 
 
-def lower_workload(workload: Workload) -> Trace:
-    """Load the workload's model and :func:`lower` it. Raises InputError, also for a workload of request files."""
+def lower_workload(workload: Workload, architecture: Architecture | None = None) -> Trace:
+    """Load the workload's model (unless its ``architecture`` is given, a device's part of it, say) and :func:`lower` it.
+
+    Raises InputError, also for a workload of request files.
+    """
     for key in ("requests", "arrivals"):
         if getattr(workload, key, None) is not None:
             raise InputError(Problem("requests have no operator trace before they are scheduled",
                                      "batch, prompt_tokens and output_tokens", key=f"workload.{key}"))  # fmt: skip
-    architecture = load_architecture(workload.model)
+    architecture = architecture or load_architecture(workload.model)
     return lower(architecture, workload.batch, workload.prompt_tokens, workload.output_tokens,
                  workload.prefill, workload.lm_head, workload.embedding, workload.dtype, workload.part,
                  weight_dtype=workload.weight_dtype or "", kv_dtype=workload.kv_dtype or "", routing=workload.routing,
