@@ -55,12 +55,14 @@ class VectorConfig(Config):
 
 
 class DmaConfig(Config):
-    """The NPU's way to the channels: a port a channel. As many requests are under way as a channel's queues take."""
+    """The NPU's way to the channels: a port a channel."""
 
     latency: Annotated[Count, _at_most(100_000)]
     """cycles from the NPU to a channel, and the same back"""
     bytes_per_cycle: Size
     """that pass a channel's port in a cycle"""
+    outstanding: Count | None = None
+    """requests of a channel accepted and not yet served; none: as many as its queues hold"""
 
 
 class NpuEnergyConfig(Config):

@@ -161,7 +161,7 @@ class Npu:
     def gemm(self, op: NpuOp, work: Work) -> int:
         """A matrix product; returns when its last fold is done."""
         work.macs = op.macs
-        run = Pipeline(self.spec, self.clock, work.begin, "fixed_block_latency" in self.keys)
+        run = Pipeline(self.spec, self.clock, work.begin, self.keys)
         cut = tiles(self.spec, op.m, op.k, op.n)
         asked = [self._ask(op, work, tile, work.begin) for tile in cut[:2]]
         for number, tile in enumerate(cut):
@@ -322,7 +322,7 @@ class Npu:
     def attention(self, op: NpuOp, work: Work) -> int:
         """Attention of requests whose keys and values come over the pins: scores, softmax, weighted sums, a piece at a time."""
         spec, (queries, keys, size) = self.spec, self.heads
-        run = Pipeline(spec, self.clock, work.begin)
+        run = Pipeline(spec, self.clock, work.begin, self.keys)
         group = queries // keys
         pieces = [(member, heads, tokens, what) for member in op.members
                   for heads, tokens, what in self.kv.pieces(member, spec.scratchpad_bytes // 2)]
@@ -331,13 +331,16 @@ class Npu:
         for number, (member, heads, tokens, _) in enumerate(pieces):
             arrived = self.memory.finish(asked[number])
             rows = member.tokens * group
-            run.add_equal(heads, rows, size, tokens, arrived)
             row = row_cycles(spec, "softmax", tokens)
             work.vector_cycles += heads * rows * row
             work.elements += heads * rows * tokens
-            vector_free = max(run.done, vector_free) + self.clock.ticks(ceil_div(heads * rows, self.vector_units) * row)
-            run.add_equal(heads, rows, tokens, size, vector_free)
             work.macs += 2 * heads * rows * tokens * size
+            if run.serial:
+                run.add_attention(heads * rows, tokens, size, row, arrived)
+            else:
+                run.add_equal(heads, rows, size, tokens, arrived)
+                vector_free = max(run.done, vector_free) + self.clock.ticks(ceil_div(heads * rows, self.vector_units) * row)
+                run.add_equal(heads, rows, tokens, size, vector_free)
             if number + 2 < len(pieces):
                 asked.append(self._read(work, pieces[number + 2][3], run.streamed))
         self._store(work, self.tensors.columns(op.result, op.m, op.n), run.done)

@@ -7,7 +7,7 @@ import numpy as np
 from pimsim.kernels.systolic import run_folds
 from pimsim.npu.clock import NpuClock
 from pimsim.npu.dataflows import folds
-from pimsim.npu.fixed import FixedPipeline
+from pimsim.npu.fixed import FixedPipeline, SerialPipeline
 from pimsim.npu.fold import Folds
 from pimsim.npu.spec import NpuSpec
 
@@ -19,17 +19,18 @@ class Pipeline:
     """Arrays that begin an operator at a tick.
 
     Args:
-        fixed: the pipeline of the authors' simulator (``compat.fixed_block_latency``).
+        keys: shortcuts: the pipelines of the authors' simulator are two of them.
 
     Attributes:
         done, streamed: when the last result of the folds added last is out, and their last operand in.
         busy: cycles in which an array streams, of all arrays together. moved: bytes between scratchpad, accumulator and arrays.
     """
 
-    def __init__(self, spec: NpuSpec, clock: NpuClock, begin: int, fixed: bool = False):
+    def __init__(self, spec: NpuSpec, clock: NpuClock, begin: int, keys: frozenset[str] = frozenset()):
         self.spec, self.clock = spec, clock
         self._begin = int(clock.cycles(np.int64(begin)))
-        self._fixed = FixedPipeline(spec, self._begin) if fixed else None
+        kind = SerialPipeline if "serial_npu_pipeline" in keys else FixedPipeline
+        self._fixed = kind(spec, self._begin) if "fixed_block_latency" in keys else None
         self._folds: tuple[np.ndarray, ...] = (np.zeros(0, np.int64),) * COLUMNS
         self.done = self.streamed = begin
         self.busy = self.moved = 0
@@ -45,6 +46,18 @@ class Pipeline:
         many = Folds(*(np.tile(getattr(cut, name), count) for name in ("load", "stream", "drain", "stationary", "streamed", "output")),
                      ganged=cut.ganged)
         self.add(many, ready, ready)
+
+    @property
+    def serial(self) -> bool:
+        """compat.serial_npu_pipeline."""
+        return isinstance(self._fixed, SerialPipeline)
+
+    def add_attention(self, heads: int, tokens: int, head_dim: int, softmax: int, ready: int) -> None:
+        """compat.serial_npu_pipeline: attention of one token over ``tokens``, head after head; ``softmax``: cycles of a row."""
+        assert isinstance(self._fixed, SerialPipeline)
+        there = int(self.clock.cycles(np.int64(ready)))
+        self.done = self.streamed = int(self.clock.ends(np.int64(self._fixed.attention(heads, tokens, head_dim, softmax, there))))
+        self.busy += heads * (tokens + head_dim * (tokens // self.spec.rows + 1)) // self.spec.arrays * self.spec.arrays
 
     def _run(self, cut: Folds, stationary: np.ndarray, streamed: np.ndarray) -> None:
         spec, fresh = self.spec, len(cut)

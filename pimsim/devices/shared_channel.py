@@ -65,6 +65,7 @@ def contend_plan(config: DramConfig) -> ContendPlan:
         refresh="none" if controller.refresh == "none" else "all-bank",
         read_queue=controller.read_queue or default.read_queue,
         write_queue=controller.write_queue or default.write_queue,
+        outstanding=npu.dma.outstanding or 0 if (npu := getattr(config, "npu", None)) else 0,
         least_computes=SIX if "six_comps_least" in keys else 0,
         result_at="issue" if "response_at_issue" in keys else "end",
         reserve="next" if "row_reserved_everywhere" in keys else "work",

@@ -152,8 +152,9 @@ V_CHARGED, V_OWN, V_CAUSE, V_REST, V_REST_CAUSE, V_COUNTERS = range(VIEW)
     P_INTERNAL_LOG,  # commands of the sequencer are logged
     P_COLUMNS,
     P_TO_REFRESHED,  # tRFC
-) = range(56)
-P_NODES = 56
+    P_OUTSTANDING,  # requests accepted and not yet served
+) = range(57)
+P_NODES = 57
 """Five look-up tables, one a level: from a bank to where the ready times of its node begin in the state."""
 P_COMMANDS = 64
 """Records of the commands; behind them those of the windows, and what both refer to."""

@@ -42,6 +42,7 @@ from pimsim.kernels.contend_layout import (
     P_BANK_QUEUE,
     P_DRAIN_ABOVE,
     P_DUAL,
+    P_OUTSTANDING,
     P_PIM_QUEUE,
     P_READ_QUEUE,
     P_WRITE_QUEUE,
@@ -69,7 +70,7 @@ from pimsim.kernels.jit import inline, inner
 @inline
 def has_room(p, s, write):
     """Whether another read or write is accepted."""
-    return s[READS + write] < p[P_READ_QUEUE + write]
+    return s[READS + write] < p[P_READ_QUEUE + write] and s[READS] + s[WRITES] + s[QUEUED] < p[P_OUTSTANDING]
 
 
 @inner

@@ -21,6 +21,7 @@ COMPAT: Mapping[str, str] = {
     "no_attend_move_out": "results of P V are not stored where the context is one block",
     "no_kv_append": "neither the new keys and values nor q are written to the channels of their requests",
     "vector_in_one_row": "GWRITE copies from row 0 of bank 0, for all requests and heads",
-    "serial_npu_attention": "the NPU's attention runs one matrix-vector product at a time, each filling and draining the arrays anew",
+    "serial_npu_pipeline": "a block with new operands starts only when the one before has left the arrays, so that attention on the NPU"
+    " runs one matrix-vector product at a time (with fixed_block_latency)",
 }
 """Key -> what it does."""

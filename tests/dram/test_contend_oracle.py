@@ -38,6 +38,7 @@ policies = st.builds(
     read_queue=st.sampled_from((32, 3)),
     write_queue=st.sampled_from((32, 4)),
     bank_queue=st.sampled_from((128, 2)),
+    outstanding=st.sampled_from((0, 0, 6)),
     drain_above=st.sampled_from((8, 0)),
     row_hit_cap=st.sampled_from((4, 1)),
     least_computes=st.sampled_from((0, 6)),

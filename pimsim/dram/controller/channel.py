@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pimsim.dram.controller.admit import REQUEST, admitted, request_limits
 from pimsim.dram.controller.plan import Plan
 from pimsim.dram.energy import Activity
 from pimsim.dram.spec import Effect
@@ -51,20 +52,20 @@ class Channel:
         numbers = plan.roles.kernel
         self._names = np.array([numbers.get(i, 0) for i in range(at.COMMANDS)], np.int64)
         self._pending = np.zeros((0, at.REQUEST_FIELDS), np.int64)
+        self._limits, self._latest = request_limits(plan.compiled.organization), 0
         self.sent = 0
 
     def send(self, requests: np.ndarray) -> None:
         """Add requests, int64 [n, 5]: arrival tick, 1 for a write, flat bank, row, column. Arrivals never go back.
 
         Raises:
-            ValueError: an arrival lies before the one ahead of it.
+            ValueError: an arrival lies before the one ahead of it, a bank, row or column outside the part, numbers that are not whole.
+                Nothing is sent then.
         """
-        arrivals = requests[:, at.Q_ARRIVAL]
-        last = int(self._pending[-1, at.Q_ARRIVAL]) if len(self._pending) else 0
-        if len(requests) and (int(arrivals[0]) < last or bool((np.diff(arrivals) < 0).any())):
-            raise ValueError("requests must be sent in the order of their arrival")
-        self.sent += len(requests)
-        fresh = np.ascontiguousarray(requests, np.int64)
+        fresh = admitted(requests, at.REQUEST_FIELDS, self._limits, REQUEST, self._latest)
+        if len(fresh):
+            self._latest = int(fresh[-1, at.Q_ARRIVAL])
+        self.sent += len(fresh)
         self._pending = np.concatenate((self._pending, fresh)) if len(self._pending) else fresh
 
     def advance(self, until: int) -> None:

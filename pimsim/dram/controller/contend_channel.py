@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pimsim.dram.controller.admit import REQUEST, admitted, request_limits
 from pimsim.dram.controller.contend_plan import ContendPlan
 from pimsim.dram.spec import Cause
 from pimsim.errors import SimulationError
@@ -23,6 +24,9 @@ from pimsim.kernels.contend_issue import settle
 
 ROWS = 1 << 16
 """Rows of commands and completions that are kept before they are handed on."""
+
+TRANSACTION = ("kind", "arrival", "flat bank", "row", "column")
+"""The first fields of a PIM transaction."""
 
 QUIET = 1 << 40
 """More than the members of any group: a quiet group is never seen to finish."""
@@ -64,6 +68,9 @@ class ContendedChannel:
         self._groups = np.zeros((64, at.GROUP_FIELDS), np.int64)
         self._open: dict[int, None] = {}
         self._made = 0
+        self._limits = request_limits(plan.compiled.organization)
+        self._transaction_limits = np.array([at.COMPUTE + 1, *request_limits(plan.compiled.organization)[1:]], np.int64)
+        self._transaction_limits[at.T_ARRIVAL] = 0
 
     # ------------------------------------------------------------------ work
 
@@ -117,12 +124,12 @@ class ContendedChannel:
             Their group: ``group``, or a new one of these alone.
 
         Raises:
-            ValueError: an arrival lies before the one ahead of it, or ahead of what waits and after the present tick.
+            ValueError: an arrival lies before the one ahead of it, or ahead of what waits and after the present tick; a bank, row or
+                column outside the part.
         """
-        arrivals = requests[:, at.Q_ARRIVAL]
-        if not ahead:
-            _in_order(self._requests, arrivals, at.Q_ARRIVAL)
-        elif len(arrivals) and int(arrivals.max()) > self.now:
+        latest = None if ahead else _latest(self._requests, at.Q_ARRIVAL)
+        requests = admitted(requests, at.Q_GROUP, self._limits, REQUEST, latest)
+        if ahead and len(requests) and int(requests[:, at.Q_ARRIVAL].max()) > self.now:
             raise ValueError("what goes ahead must have arrived")
         group = self.group(len(requests)) if group is None else group
         fresh = np.empty((len(requests), at.REQUEST_FIELDS), np.int64)
@@ -144,11 +151,13 @@ class ContendedChannel:
             The group of those that answer (fills and composites): ``group``, or a new one of these alone.
 
         Raises:
-            ValueError: they arrive before those ahead of them.
+            ValueError: they arrive before those ahead of them; a bank, row or column outside the part.
             InputError: a row that cannot be begun between two refreshes.
         """
+        transactions = admitted(transactions, at.TRANSACTION_FIELDS, self._transaction_limits, TRANSACTION, None)
         self.plan.must_fit(transactions)
-        _in_order(self._transactions, np.array([arrival]), at.T_ARRIVAL)
+        if arrival < _latest(self._transactions, at.T_ARRIVAL):
+            raise ValueError("work must be handed over in the order of its arrival")
         if group is None:
             group = self.group(int((transactions[:, at.T_KIND] != at.ANNOUNCE).sum()))
         fresh = np.array(transactions, np.int64)
@@ -239,7 +248,6 @@ class ContendedChannel:
         return int(self.state[at.FORWARDED])
 
 
-def _in_order(waiting: np.ndarray, arrivals: np.ndarray, field: int) -> None:
-    last = int(waiting[-1, field]) if len(waiting) else 0
-    if len(arrivals) and (int(arrivals[0]) < last or bool((np.diff(arrivals) < 0).any())):
-        raise ValueError("work must be handed over in the order of its arrival")
+def _latest(waiting: np.ndarray, field: int) -> int:
+    """When the last of what waits arrives."""
+    return int(waiting[-1, field]) if len(waiting) else 0

@@ -111,6 +111,8 @@ class Oracle:
             if len(self.writes if r.write else self.reads) >= (
                     self.policy.write_queue if r.write else self.policy.read_queue):
                 return
+            if 0 < self.policy.outstanding <= len(self.reads) + len(self.writes) + sum(map(len, self.queues)):
+                return
             self.arriving.popleft()
             r.accepted = tick
             if r.write:

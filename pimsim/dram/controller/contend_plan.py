@@ -137,6 +137,7 @@ class ContendPlan:
             at.P_READ_QUEUE: policy.read_queue,
             at.P_WRITE_QUEUE: policy.write_queue,
             at.P_BANK_QUEUE: policy.bank_queue,
+            at.P_OUTSTANDING: policy.outstanding or self.entries,
             at.P_PIM_QUEUE: policy.pim_queue,
             at.P_DRAIN_ABOVE: policy.drain_above,
             at.P_CAP: policy.row_hit_cap,

@@ -27,6 +27,7 @@ class ContendPolicy:
         read_queue, write_queue: requests accepted and not yet in a bank's queue.
         bank_queue, pim_queue: requests in the queue of a bank, and transactions in that of PIM. One request or transaction a tick moves
             there, PIM's first. (Two is what reads beside PIM in that simulator's logs show, whatever its configuration says.)
+        outstanding: requests that may be accepted and not yet served, all together; 0: as many as the queues hold.
         drain_above: with more waiting writes than this and all bank queues empty, or with a full write queue, those writes are served.
         row_hit_cap: column accesses after which waiting hits keep a row open no more.
         header_slack: an announced row is begun only with so many ticks to spare before the next refresh; otherwise PIM waits for it.
@@ -46,6 +47,7 @@ class ContendPolicy:
     write_queue: int = 32
     bank_queue: int = 128
     pim_queue: int = 2
+    outstanding: int = 0
     drain_above: int = 8
     row_hit_cap: int = 4
     header_slack: int = 2

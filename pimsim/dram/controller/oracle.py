@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from pimsim.dram.compile import Compiled
-from pimsim.dram.controller.plan import refresh_interval, roles, watermarks
+from pimsim.dram.controller.plan import refresh_round, roles, watermarks
 from pimsim.dram.controller.policy import Policy
 from pimsim.dram.expression import evaluate
 from pimsim.dram.spec import BANK, LEVELS, RANK
@@ -124,7 +124,7 @@ class Oracle:
         self.rank_banks = self.device.width(RANK)
         self.ranks = range(compiled.organization.ranks)
         self.deadline = self._ticks(compiled.standard.activate_deadline or "0")
-        self.interval = refresh_interval(compiled, policy)
+        self.interval, self.turns = refresh_round(compiled, policy)
         self.start, self.end = watermarks(policy)
         fcfs = policy.order == "fcfs"
         self.places = 1 if fcfs else policy.read_queue
@@ -192,7 +192,7 @@ class Oracle:
     # ---- one tick
 
     def _decide(self, tick: int) -> None:
-        if self.interval and tick % self.interval == 0:
+        if self.interval and tick == -(-tick * self.turns // self.interval) * self.interval // self.turns:
             self.owed = [n + 1 for n in self.owed]
         for rank in self.ranks:
             busy = any(r.bank // self.rank_banks == rank for r in self.queue + self.opened)

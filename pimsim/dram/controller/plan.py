@@ -119,21 +119,26 @@ def roles(compiled: Compiled, policy: Policy) -> Roles:
     )
 
 
-def refresh_interval(compiled: Compiled, policy: Policy) -> int:
-    """Ticks between two refresh commands to a rank; 0: none.
+def refresh_round(compiled: Compiled, policy: Policy) -> tuple[int, int]:
+    """(ticks, refresh commands that a rank is due in them, evenly spread); 0 ticks: none.
+
+    Every row is refreshed once a retention time, so every bank is refreshed once a tREFI, whether all banks at once or each by itself
+    (JESD79-4 4.26, JESD235 and JESD238: tREFIpb is tREFI over the banks of a rank). A part that gives tREFIpb has that instead.
 
     Raises:
         InputError: the part has no tREFI.
     """
     if policy.refresh == "none":
-        return 0
+        return 0, 1
     timing, ticks = compiled.timing, compiled.standard.ticks_per_clock
     if "tREFI" not in timing:
         raise InputError(Problem("refresh needs tREFI", "or controller.refresh: none", key="memory.timing.tREFI"))
     if policy.refresh == "all-bank":
-        return timing["tREFI"] * ticks
+        return timing["tREFI"] * ticks, 1
+    if "tREFIpb" in timing:
+        return timing["tREFIpb"] * ticks, 1
     org = compiled.organization
-    return timing.get("tREFIpb", timing["tREFI"] // (org.banks_per_channel // org.ranks)) * ticks
+    return timing["tREFI"] * ticks, org.banks_per_channel // org.ranks
 
 
 def watermarks(policy: Policy) -> tuple[int, int]:
@@ -280,6 +285,7 @@ class _Builder:
     def _header(self, windows: int) -> list[int]:
         policy, standard = self.policy, self.compiled.standard
         start, end = watermarks(policy)
+        interval, turns = refresh_round(self.compiled, policy)
         dual = 1 if policy.second_command == "row-after-column" else 2
         deadline = evaluate(standard.activate_deadline, self.compiled.timing) if standard.activate_deadline else 0
         values = {
@@ -305,7 +311,8 @@ class _Builder:
             at.P_ORDERED: policy.order_same_column,
             at.P_POSTED: policy.write_done == "accepted",
             at.P_REFRESH_BANKS: policy.refresh == "per-bank",
-            at.P_INTERVAL: refresh_interval(self.compiled, policy),
+            at.P_INTERVAL: interval,
+            at.P_TURNS: turns,
             at.P_POSTPONE: policy.postpone,
             at.P_BLOCKS: {"channel": at.CHANNEL, "rank": at.RANK, "bank": at.BANK}[policy.refresh_blocks],
             at.P_EACH: policy.refresh_precharge == "one-by-one",
@@ -322,7 +329,8 @@ class _Builder:
         """An idle channel at tick 0; tick 1 is the first that can have a command."""
         state = np.zeros(self.size, np.int64)
         org = self.org
-        due = refresh_interval(self.compiled, self.policy) or at.ALWAYS
+        interval, turns = refresh_round(self.compiled, self.policy)
+        due = interval // turns or at.ALWAYS
         segments = state[self.segments : self.ranks].reshape(-1, at.SEGMENT)
         ranks = state[self.ranks : self.banks].reshape(-1, at.RANK_RECORD)
         banks = state[self.banks : self.entry].reshape(-1, at.BANK_RECORD)
