@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pimsim.asic.operations import OPERATIONS, find
 from pimsim.asic.spec import AsicSpec
 from pimsim.errors import InputError, Problem
-from pimsim.mapping.cache import splits, value_dim
+from pimsim.mapping.cache import attended, splits, value_dim
 from pimsim.mapping.geometry import BF16_BITS, HeadWeights, Keys, Memory, Values, Weights, ceil_div
 from pimsim.mapping.pim_gpt import asic_work, held
 from pimsim.model.architecture import Architecture
@@ -23,7 +23,10 @@ IN_MEMORY = frozenset({"matvec", "head_matvec", "kv_append", "score", "attend", 
 
 
 def demands(memory: Memory, asic: AsicSpec, trace: Trace, *, scale: bool = False) -> tuple[dict[tuple[int, str], int], int]:
-    """Rows of every bank that each (layer, tensor) of a trace needs, and the tokens that the KV space is reserved for.
+    """Rows of every bank that each (layer, tensor) of a trace needs, and the tokens that every layer's KV space is reserved for.
+
+    Those are as many as the layer with the most ever attends to: with an attention window in all layers, as many as that is long. Where
+    layers differ, all get as much as the largest, as they are folded into one block (and so lie evenly spaced) until a window is full.
 
     Of a mixture of experts, all are there, whichever of them the trace uses; of a matrix that is used in part, all of it.
     ``scale``: see :meth:`Memory.holding`.
@@ -31,7 +34,7 @@ def demands(memory: Memory, asic: AsicSpec, trace: Trace, *, scale: bool = False
     Raises:
         InputError: every operator that this mapping cannot run, with its name.
     """
-    capacity = max((step.context for step in trace.steps), default=1)
+    capacity = max((_held_tokens(block) for step in trace.steps for block in step.blocks), default=1)
     rows: dict[tuple[int, str], int] = {}
     problems: dict[str, Problem] = {}
     placed: set[tuple[int, int, str]] = set()  # (first layer, layers, matrix) of experts: all are placed with the first
@@ -65,6 +68,12 @@ def demands(memory: Memory, asic: AsicSpec, trace: Trace, *, scale: bool = False
             layers = [(block.first_layer + r, name) for r in range(block.repeat)]
             rows.update(dict.fromkeys(layers, max(rows[layer] for layer in layers)))
     return rows, capacity
+
+
+def _held_tokens(block: Block) -> int:
+    """Tokens that the KV caches of a block hold, at least 1."""
+    return max((attended(block, index) * splits(block, index) for index, op in enumerate(block.operators) if op.kind == "kv_append"),
+               default=1)
 
 
 def _rows(memory: Memory, block: Block, index: int, capacity: int, trace: Trace) -> Iterable[tuple[str, int]]:
