@@ -104,6 +104,7 @@ class NpuConfig(Config):
     vector: VectorConfig
     dma: DmaConfig
     energy: NpuEnergyConfig | None = None
+    """none: its energy is not counted"""
 
     def spec(self) -> NpuSpec:
         """What :mod:`pimsim.npu` computes with."""
