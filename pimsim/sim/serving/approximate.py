@@ -18,11 +18,11 @@ from pimsim.sim.serving.estimate import Estimates
 from pimsim.sim.serving.plan import Item
 
 SPAN_PERCENT = 8
-BEYOND_PERCENT = 3
-NEAR_PERCENT = 2
+BEYOND_PERCENT = 2
+NEAR_PERCENT = 1
 TOKENS_PERCENT = 10
 """New tokens of iterations that are compared may differ by so much, half of it where there is only one."""
-SAMPLES = 2
+SAMPLES = 3
 """Iterations that are simulated although they need not be, to measure the error on."""
 FIRST_SAMPLE = 4
 """Guesses before the first of them; every further one comes after four times as many."""
