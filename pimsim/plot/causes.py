@@ -16,7 +16,11 @@ MENTIONED = 0.001
 
 
 def draw(result: Result) -> Picture:
-    """Bars of operators, stacked by cause; one bar if the run does not tell operators apart. Raises InputError without causes."""
+    """Bars of operators, stacked by cause; where a run does not tell operators apart, a bar a view (as the memory and as PIM see it).
+
+    Raises:
+        InputError: the run has no causes.
+    """
     rows = _rows(result)
     totals = {cause: sum(row[cause] for row in rows) for cause in list(rows[0])[1:]} if rows else {}
     causes = sorted((cause for cause, spent in totals.items() if spent), key=lambda cause: -totals[cause])
@@ -54,5 +58,6 @@ def _rows(result: Result) -> Sequence[Row]:
     names = [key.removesuffix(SUFFIX) for key in (operators[0] if operators else ()) if key.endswith(SUFFIX)]
     if names:
         return [{"operator": row["operator"], **{name: row[f"{name}{SUFFIX}"] or 0.0 for name in names}} for row in operators]
-    causes = result.facts.get("cycles_by_cause") or {}
-    return [{"operator": "all", **causes}] if causes else []
+    views = result.facts.get("cycles_by_cause_of") or {"all": result.facts.get("cycles_by_cause") or {}}
+    names = list(dict.fromkeys(name for causes in views.values() for name in causes))
+    return [{"operator": label(view), **{name: causes.get(name, 0.0) for name in names}} for view, causes in views.items() if causes]

@@ -1,6 +1,7 @@
 """The roofline (Williams, Waterman, Patterson, CACM 52(4), 2009): what each operator class reached of what the machine allows.
 
-Left: classes that multiply, by multiply-accumulates for each byte they use, below the roofs of the units and of both memory paths.
+Left: classes that multiply, by multiply-accumulates for each byte of weights, keys and values (of everything they move, where a run does
+not tell these apart), below the roofs of the units and of both memory paths.
 Right: every class, the ones without a product too, as the share that its bound is of its time.
 """
 
@@ -14,7 +15,7 @@ from matplotlib.axes import Axes
 from pimsim.errors import InputError, Problem
 from pimsim.plot.picture import Picture
 from pimsim.plot.style import BLUE, MARKERS, blank, colour, note, room, styled
-from pimsim.results.label import percent
+from pimsim.results.label import amount, label, percent
 from pimsim.results.result import Result, Row
 
 ROOFS = {"internal_bytes_per_s": "banks", "external_bytes_per_s": "pins"}
@@ -63,17 +64,17 @@ def _roofs(axes: Axes, rows: Sequence[Row], peaks: Mapping[str, Any]) -> None:
     low, high = min([*ridges, *spread]) / 4, max([*ridges, *spread]) * 4
     for index, (name, peak) in enumerate(paths.items()):
         axes.plot([low, most / peak], [low * peak, most], color="black", linestyle=("-", "--")[index], linewidth=1)
-        axes.annotate(f"{name} {peak / 1e9:,.4g} GB/s", (low * 1.15, low * 1.15 * peak), rotation=0, va="bottom", ha="left", fontsize=7,
+        axes.annotate(f"{name} {amount(peak, 'B/s')}", (low * 1.15, low * 1.15 * peak), rotation=0, va="bottom", ha="left", fontsize=7,
                       xytext=(10 if index == 0 else 18, -3), textcoords="offset points")  # fmt: skip
     for name, peak in units.items():
         axes.plot([peak / fastest, high], [peak, peak], color="black", linewidth=1)
-        axes.annotate(f"{name.upper()} {peak / 1e12:.3g} TMAC/s", (high, peak), va="bottom", ha="right", fontsize=7)
+        axes.annotate(f"{label(name)} {amount(peak, 'MAC/s')}", (high, peak), va="bottom", ha="right", fontsize=7)
     for index, row in enumerate(rows):
         axes.plot(row["intensity"], row["macs_per_s"], MARKERS[index % len(MARKERS)], color=colour(index), markeredgecolor="black",
                   markeredgewidth=0.5, markersize=7, label=row["operator"])  # fmt: skip
     axes.set_xscale("log")
     axes.set_yscale("log")
     axes.set_xlim(low, high)
-    axes.set_xlabel("MACs for each byte of weights, keys, values")
+    axes.set_xlabel("MACs for each byte used")
     axes.set_ylabel("MACs/s")
     axes.legend(loc="lower right", fontsize=7)
