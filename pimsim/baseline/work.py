@@ -105,6 +105,8 @@ def stored_bytes(op: Operator) -> int:
         "head_matvec": op.batch * op.heads * op.cols,
         "score": op.batch * op.heads * op.head_dim,
         "attend": op.batch * op.heads * op.context,
+        "layernorm": op.batch * op.rows,
+        "rmsnorm": op.batch * op.rows,
     }  # fmt: skip
     return op.bytes_read - size_bytes(inputs[op.kind], op.dtype) if op.kind in inputs else 0
 

@@ -86,8 +86,8 @@ PLANS: dict[str, Plan] = {
         (
             "The paper averages over four models, two data sets and batches of 64 to 512, ten sampled batches each; here are four of these "
             "points, one sample and one iteration from a warm batch each.",
-            "GPU-only is as many A100s as NeuPIMs has devices, tensor parallel, with no time for communication, as NeuPIMs itself has none. "
-            "An A100 has 1.5 times the bandwidth of NeuPIMs' pins: with CUDA graphs and fused attention it keeps up with it, and only what "
+            "GPU-only is as many A100s as NeuPIMs has devices, tensor parallel, with no time for communication, as for NeuPIMs itself. An "
+            "A100 has 1.5 times the bandwidth of NeuPIMs' pins: with CUDA graphs and fused attention it keeps up with it, and only what "
             "eager PyTorch's host costs makes it slower. The paper does not say which kernels its GPU ran, nor their times.",
             "The naive NPU+PIM system and NPU-only are pimsim's own (docs/neupims.md): attention on the NPU streams K and V as fast as the "
             "pins let it. compat.serial_npu_attention=true gives the authors' attention, product after product, and with it larger ratios.",

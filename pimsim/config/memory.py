@@ -41,6 +41,10 @@ class Currents(Config):
     """self refresh"""
 
 
+PSEUDO_CHANNELS = ("HBM2", "HBM3")
+"""Standards whose ranks are pseudo channels."""
+
+
 class MemoryConfig(Config):
     """The memory of a system: equal channels of one part."""
 
@@ -141,8 +145,9 @@ class MemoryConfig(Config):
 
     @property
     def external_bytes_per_s(self) -> float:
-        """Peak bandwidth of the pins of all channels together."""
-        return self.channels * self.ranks * self.pins * self.pin_rate / 8
+        """Peak bandwidth of the pins of all channels together. Pseudo channels have pins of their own, ranks share them."""
+        buses = self.ranks if self.standard in PSEUDO_CHANNELS else 1
+        return self.channels * buses * self.pins * self.pin_rate / 8
 
     @property
     def chosen_currents(self) -> Currents | None:
