@@ -10,7 +10,7 @@ from pimsim.config.base import Config, Described
 from pimsim.config.decoding import DecodingConfig
 from pimsim.config.quantity import Count, Factor, Whole, refuse
 from pimsim.config.system import Approximations
-from pimsim.errors import nearest
+from pimsim.errors import Problem, nearest
 from pimsim.model.dtype import ALIASES, BITS, canonical
 
 
@@ -79,6 +79,14 @@ class WorkloadConfig(Described):
     """of what is drawn: experts, accepted drafts"""
     decoding: DecodingConfig = Field(default_factory=DecodingConfig)
     """ways of decoding other than the plain one (docs/decoding.md)"""
+
+    def beyond_serving(self) -> list[Problem]:
+        """What is asked for that systems which serve requests do not do: they have one data type, and decode plainly."""
+        found = [Problem(f"{value} beside {self.dtype}", "systems that serve requests have one data type", key=f"workload.{key}")
+                 for key in ("weight_dtype", "kv_dtype") if (value := getattr(self, key)) not in (None, self.dtype)]
+        plain = DecodingConfig()
+        return found + [Problem("systems that serve requests decode plainly", f"{getattr(plain, key)}", key=f"workload.decoding.{key}")
+                        for key in DecodingConfig.model_fields if getattr(self.decoding, key) != getattr(plain, key)]
 
     def _own_key(self, key: str) -> str:
         return super()._own_key(key.removeprefix("workload."))

@@ -25,6 +25,9 @@ def run(job: Job) -> Result:
     if job.trace is not None or job.workload is None:
         raise InputError(Problem("this system serves requests", "a workload instead of a trace"))
     _refuse_views(job.views)
+    beyond = job.workload.beyond_serving()
+    if beyond:
+        raise InputError(beyond)
     per_command(job.config, compiled_part(job.config))
 
     with ExitStack() as files:
