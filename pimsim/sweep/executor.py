@@ -179,7 +179,7 @@ class Dask:
 
     def stop(self, *, now: bool) -> None:
         """Take back what is not done, and leave the scheduler and its workers to others."""
-        self._executor.shutdown(wait=not now, cancel_futures=True)
+        self._executor.shutdown(wait=not now)  # without waiting it takes back what is out
         self._client.close()
 
 

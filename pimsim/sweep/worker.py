@@ -47,7 +47,7 @@ def simulate(task: Task) -> Outcome:
     """Run a point. Only an interrupt and the like come out of this as exceptions."""
     begin = time.perf_counter()
     if task.code != code_identity():
-        return Outcome(task.key, error=f"the worker has another pimsim ({code_identity()}, wanted {task.code})")
+        return Outcome(task.key, error=f"its worker has other code ({code_identity()}, not {task.code}); if pimsim was edited, start again")
     try:
         with _ONE_AT_A_TIME:
             files = _run(task)
