@@ -1,8 +1,10 @@
 """From an operator trace to kernels: what a GPU or CPU is given to do, pass by pass.
 
 A pass is one walk through the decoder. Each decode step is one; the tokens of a prompt go through together, as on any such machine,
-and their pass ends with the first output token. A kernel's work is bytes from memory, floating-point operations, and what cannot be
-spread over the device. Everything that differs from step to step is in arrays, so that a run is a few numpy operations.
+and their pass ends with the first output token. Where a small model drafts tokens (:mod:`pimsim.model.decoding.speculate`), each
+draft is a pass, and the large model computes those of a round together. A kernel's work is bytes from memory, floating-point
+operations, and what cannot be spread over the device. Everything that differs from step to step is in arrays, so that a run
+is a few numpy operations.
 """
 
 from __future__ import annotations
@@ -198,13 +200,23 @@ def _passes(steps: Sequence[Step], kv_cache: bool) -> Iterator[list[Step]]:
     Without a cache a pass does the work of all tokens anyway, so that the prompt needs none of its own.
     """
     together: list[Step] = []
+    drafted = any(step.phase == "draft" for step in steps)
     for step in steps:
+        if drafted and together and _apart(together[-1], step):
+            yield together if kv_cache else together[-1:]
+            together = []
         together.append(step)
-        if step.phase == "decode":
+        if step.phase == "decode" and not drafted:
             yield together if kv_cache else together[-1:]
             together = []
     if together:
         yield together if kv_cache else together[-1:]
+
+
+def _apart(before: Step, step: Step) -> bool:
+    """Whether a step of speculative decoding begins a pass: a draft, another round, another model's prompt."""
+    return ("draft" in (before.phase, step.phase) or step.context != before.context + 1
+            or (before.phase, step.phase) in (("rejected", "decode"), ("prefill", "decode")))
 
 
 def _single(step: Step, fuse: bool) -> Iterable[tuple[Kernel, int]]:

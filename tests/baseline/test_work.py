@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from pimsim.baseline.work import KINDS, Table, batched, kernel, made, work
+from pimsim.model.decoding import Decoding
 from pimsim.model.importer import load_architecture
 from pimsim.model.lowering import lower
 from pimsim.model.trace import Trace
@@ -35,6 +36,30 @@ def test_every_byte_mac_and_operator_of_the_trace_is_in_a_kernel(made_of: Trace,
 def test_decode_step_is_a_pass() -> None:
     passes = work(trace(output=8), fuse=True).passes
     assert [(p.phase, p.context, p.tokens) for p in passes] == [("decode", n, 1) for n in range(1, 9)]
+
+
+def drafted(acceptance: float, prompt: int = 1, output: int = 8) -> Trace:
+    return trace(prompt, output, decoding=Decoding(draft=load_architecture("gpt3-small"), draft_tokens=3, acceptance=acceptance))
+
+
+@pytest.mark.parametrize("acceptance", [0.0, 0.5, 1.0])
+def test_drafts_are_passes_and_a_round_is_computed_together(acceptance: float) -> None:
+    run = drafted(acceptance, prompt=4)
+    done = work(run, fuse=True)
+    assert total(done.table, "macs") == run.totals().macs
+    drafts = [p for p in done.passes if p.phase == "draft"]
+    rounds = [p for p in done.passes if p.phase in ("decode", "rejected")]
+    assert {p.tokens for p in drafts} == {1} and len(drafts) == sum(step.phase == "draft" for step in run.steps)
+    assert sum(p.tokens for p in rounds) == sum(step.phase in ("decode", "rejected") for step in run.steps)
+    assert [p.tokens for p in done.passes[:2]] == [3, 3]  # the prompt, of either model
+
+
+def test_rounds_read_the_weights_once() -> None:
+    ends = [4, 8]  # all drafts accepted: 4 tokens a round
+    passes = work(drafted(1.0), fuse=True).passes
+    assert [p.context for p in passes if p.phase == "decode"] == ends
+    assert [(p.tokens, p.context) for p in work(drafted(0.0), fuse=True).passes if p.phase == "rejected"] == [
+        (4, n + 3) for n in range(1, 6)] + [(3, 8), (2, 8)]
 
 
 def test_prompt_goes_through_with_its_first_output_token() -> None:

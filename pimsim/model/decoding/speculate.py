@@ -5,7 +5,8 @@ them. It accepts drafts up to the first that it would not have chosen, puts its 
 draft is accepted with the same probability, drawn from a seed. What was computed for rejected tokens is work, but gives no token.
 
 The large model's tokens are token steps of their own: a memory that multiplies a matrix by one vector at a time reads it once a
-token, whether the tokens are known beforehand or not.
+token, whether the tokens are known beforehand or not. Devices that share the weights among tokens take those of a round
+together (:mod:`pimsim.baseline.work`).
 """
 
 from __future__ import annotations
@@ -32,9 +33,8 @@ class Speculation(NamedTuple):
 
     def turns(self, contexts: range, decode_from: int) -> Iterator[Turn]:
         """The token steps of a run whose plain steps have ``contexts``, those from ``decode_from`` on being decode."""
-        for context in range(contexts.start, decode_from):
-            yield Turn(context, "prefill", small=True)
-            yield Turn(context, "prefill")
+        for small in (True, False):
+            yield from (Turn(context, "prefill", small) for context in range(contexts.start, decode_from))
         draw = random.Random(f"{self.seed}/acceptance")
         context, end = decode_from, contexts.stop
         while context < end:
