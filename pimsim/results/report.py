@@ -196,6 +196,9 @@ def _facts(result: Result) -> list[tuple[str, str]]:
         facts.append(("Checks", f"{len(held)} of {len(s['checks'])} hold: {', '.join(held + waived)}"))
     if s.get("folded"):
         facts.append(("Folded", "; ".join(s["folded"])))
+    for what, found in (s.get("approximation") or {}).items():
+        known = f"error {_percent(found['worst'])} ({found['sample']})" if found["worst"] is not None else "error not measured"
+        facts.append(("Approximated", f"{what}: {known}"))
     if result.sources:
         doubtful = len(result.unverified)
         facts.append(("Unverified", f"{doubtful} of the {len(result.sources)} numbers behind this result are unverified or assumed "
