@@ -6,7 +6,7 @@ state of the banks it addresses (both row buffers), two-command activations and 
 is needed, and that no bank is owed more refreshes than may be postponed, or given more ahead.
 
 A refresh counts as postponed when it has not been issued by the time the next one comes due (JESD79-4 4.26: at most eight). It comes
-due every tREFI, or, in a log whose refreshes are all per bank, to each bank as often as tREFIpb brings it round.
+due to every bank every tREFI, whether by refreshes of all banks or of one: that is what keeps the data.
 """
 
 from __future__ import annotations
@@ -127,18 +127,6 @@ def rulebook(compiled: Compiled) -> Rulebook:
     )
 
 
-def _with_interval(book: Rulebook, compiled: Compiled, log: CommandLog) -> Rulebook:
-    """The rulebook with the refresh interval of a bank, where the log refreshes bank by bank."""
-    spec, org = compiled.standard, compiled.organization
-    used = np.unique(log.rows[:, columns.COMMAND])
-    per_bank = compiled.command(spec.refresh_bank) in used and compiled.command(spec.refresh) not in used
-    if not per_bank or "tREFIpb" not in compiled.timing or not book.limits[legality.INTERVAL]:
-        return book
-    limits = book.limits.copy()
-    limits[legality.INTERVAL] = compiled.timing["tREFIpb"] * spec.ticks_per_clock * org.banks_per_channel // org.ranks
-    return book._replace(limits=limits)
-
-
 def _cadence(compiled: Compiled, command: int) -> int:
     """Distance of the commands of a counted run: what the rules of a command to itself allow, on the edges it may start on."""
     own = [r.value for r in compiled.rules if r.window == 1 and not r.sibling and command in r.before and command in r.after]
@@ -156,7 +144,7 @@ def check(compiled: Compiled, log: CommandLog, *, channels: int = 1 << 31, limit
     Raises:
         InputError: a coordinate outside the part, a row of it without the place that its command needs.
     """
-    book = _with_interval(rulebook(compiled), compiled, log)
+    book = rulebook(compiled)
     place = _places(compiled, log, book, channels)
     found: list[Violation] = []
     commands = 0

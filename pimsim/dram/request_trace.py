@@ -1,9 +1,9 @@
 """Request traces: memory requests from files, a chunk at a time, so that a trace of any length takes constant memory.
 
-Three forms, plain or gzip, told apart by their first line:
+Three forms, plain or gzip, told apart by their first line (empty lines and comments, #, are skipped everywhere):
 
 * CSV with the columns ``idx,arrival,op,rank,sid,bankgroup,bank,row,col`` (``col`` counts bursts; also ``channel``);
-* Ramulator's load/store traces, ``LD ADDRESS`` or ``ST ADDRESS``: all requests are there from the beginning;
+* Ramulator's traces, ``LD ADDRESS`` or ``ST ADDRESS``, or ``ADDRESS R`` or ``ADDRESS W``: all requests are there from the beginning;
 * DRAMsim3's traces, ``ADDRESS READ CYCLE`` or ``ADDRESS WRITE CYCLE``.
 
 Byte addresses are taken apart by a mapping, a string of two-letter fields from the most to the least significant: ``ro`` row, ``ra``
@@ -12,8 +12,9 @@ rank (pseudo channel), ``si`` sid, ``bg`` bank group, ``ba`` bank, ``ch`` channe
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -21,9 +22,9 @@ import numpy as np
 
 from pimsim.dram.spec import Organization
 from pimsim.dram.table_file import Column, Rows
-from pimsim.errors import InputError, Problem, nearest
+from pimsim.errors import InputError, Problem
 
-Form = Literal["csv", "ramulator", "dramsim3"]
+Form = Literal["csv", "ramulator", "ramulator-rw", "dramsim3"]
 
 FIELDS = ("idx", "arrival", "op", "channel", "rank", "sid", "bankgroup", "bank", "row", "col")
 INDEX, ARRIVAL, WRITE, CHANNEL, RANK, SID, BANKGROUP, BANK, ROW, COLUMN, LINE = range(11)
@@ -45,6 +46,7 @@ _FORMS: dict[Form, tuple[Column, ...]] = {
         Column("rank", default=0), Column("sid", default=0), Column("bankgroup"), Column("bank"), Column("row"), Column("col"),
     ),
     "ramulator": (Column("op", _WORDS), Column("address")),
+    "ramulator-rw": (Column("address"), Column("op", _WORDS)),
     "dramsim3": (Column("address"), Column("op", _WORDS), Column("cycle")),
 }
 
@@ -53,7 +55,10 @@ _LETTERS = {"ro": ROW, "ra": RANK, "si": SID, "bg": BANKGROUP, "ba": BANK, "ch":
 
 @dataclass(frozen=True, slots=True)
 class Requests:
-    """Memory requests in order: int64 [n, 11], columns as the constants of this module name them."""
+    """Memory requests in order: int64 [n, 11], columns as the constants of this module name them.
+
+    ``idx`` is carried through to the completions and means nothing else: it need be neither in order nor unique.
+    """
 
     rows: np.ndarray
 
@@ -115,7 +120,8 @@ class AddressMapping:
 def address_mapping(text: str, organization: Organization, channels: int = 1) -> AddressMapping:
     """The address mapping that a string of fields describes, from the most to the least significant: ``rorabgbachco``.
 
-    A field of which the part has one may be left out.
+    Fields may be set apart by blanks or commas and written as Ramulator does (``RoRaBgBaCo``). A field of which the part has one may be
+    left out.
 
     Raises:
         InputError: unknown, repeated or missing fields, all at once.
@@ -123,11 +129,15 @@ def address_mapping(text: str, organization: Organization, channels: int = 1) ->
     org = organization
     sizes = {"ro": org.rows, "ra": org.ranks, "si": org.sids, "bg": org.bankgroups, "ba": org.banks, "ch": channels,
              "co": org.columns}
-    fields = [text[i : i + 2] for i in range(0, len(text), 2)]
-    key = "controller.mapping"
-    problems = [Problem(f"'{f}' is not a field of an address mapping", nearest(f, list(sizes)), key=key)
-                for f in fields if f not in sizes]
-    problems += [Problem(f"field '{f}' twice", "each field once", key=key) for f in sizes if fields.count(f) > 1]
+    letters = re.sub(r"[\s,]+", "", text).lower()
+    fields = [letters[i : i + 2] for i in range(0, len(letters), 2)]
+    key = "controller.address_mapping"
+    unknown = [f for f in fields if f not in sizes]
+    if unknown:
+        raise InputError(Problem(f"'{text}' is not an address mapping: '{unknown[0]}' is no field",
+                                 "ro row, ra rank, si sid, bg bank group, ba bank, ch channel, co column, each once, most significant first",
+                                 key=key))
+    problems = [Problem(f"field '{f}' twice", "each field once", key=key) for f in sizes if fields.count(f) > 1]
     problems += [Problem(f"no field '{f}'", f"the part has {size} of them", key=key)
                  for f, size in sizes.items() if f not in fields and size > 1]
     if problems:
@@ -142,16 +152,20 @@ def form_of(first: str) -> Form | None:
     words = first.split()
     if len(words) == 2 and words[0] in _WORDS:
         return "ramulator"
+    if len(words) == 2 and words[1] in _WORDS:
+        return "ramulator-rw"
     return "dramsim3" if len(words) == 3 and words[1] in _WORDS else None
 
 
-def read(path: str | Path, organization: Organization, *, channels: int = 1,
-         mapping: str = DEFAULT_MAPPING) -> Iterator[Requests]:
+def read(path: str | Path, organization: Organization, *, channels: int = 1, mapping: str = DEFAULT_MAPPING,
+         note: str = "") -> Iterator[Requests]:
     """The requests of a trace file, a chunk at a time.
 
     Args:
+        path: of the file or pipe; ``-``: standard input.
         channels: channels of the memory.
         mapping: for traces of byte addresses; see :func:`address_mapping`.
+        note: why the part is smaller than it may seem, for the problems of requests outside it.
 
     Raises:
         InputError: while iterating, at the first chunk with wrong rows: wrong fields, an unknown op, a coordinate or address
@@ -160,7 +174,7 @@ def read(path: str | Path, organization: Organization, *, channels: int = 1,
     file = Rows(path)
     form = form_of(file.first)
     if form is None:
-        raise InputError(Problem("not a request trace", "CSV with a header, 'LD ADDRESS' lines or 'ADDRESS READ CYCLE' lines",
+        raise InputError(Problem("not a request trace", "CSV with a header, or lines 'LD ADDRESS', 'ADDRESS R' or 'ADDRESS READ CYCLE'",
                                  file.file, file.line))
     split = address_mapping(mapping, organization, channels) if form != "csv" else None
     count, latest = 0, 0
@@ -169,6 +183,8 @@ def read(path: str | Path, organization: Organization, *, channels: int = 1,
                          else _addresses(rows, form, split, file.file))
         missing = out[:, INDEX] < 0
         out[missing, INDEX] = np.arange(count, count + len(out))[missing]
+        if note:
+            problems = [replace(p, allowed=f"{p.allowed} ({note})") if p.key in ("rank", "address") else p for p in problems]
         problems += _times(out, latest, file.file)
         if problems:
             raise InputError(sorted(problems, key=lambda p: p.line)[:MAX_PROBLEMS])

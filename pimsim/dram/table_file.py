@@ -27,6 +27,7 @@ MAX_PROBLEMS = 20
 """Wrong rows that are reported at once; reading stops behind them."""
 
 _GZIP_MAGIC = b"\x1f\x8b"
+_PEEK_BYTES = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +45,9 @@ class Column:
 class Rows:
     """The rows of an open file, chunk by chunk: int64 [rows, columns + 1], the last being the row's line number.
 
-    Life cycle: made from a path (which reads the first block), iterated once. ``first`` is the file's first line that is not
-    empty. ``header`` says that it names the columns; else every row has all columns in the order given.
+    Life cycle: made from a path (which reads the first block), iterated once; the path may be a pipe, and ``-`` is standard input.
+    ``first`` is the file's first line that is neither empty nor a comment (#). ``header`` says that it names the columns; else every row
+    has all columns in the order given.
     """
 
     def __init__(self, path: str | Path):
@@ -54,20 +56,20 @@ class Rows:
         self._stream = _open(path)
         self._blocks = self._whole_lines()
         self._block = next(self._blocks, b"").removeprefix(b"\xef\xbb\xbf")
-        while self._block and not self._block.strip():
-            self.line += self._block.count(b"\n")
+        while self._block and not self._skip_to_rows():
             self._block = next(self._blocks, b"")
         if not self._block:
             raise InputError(Problem("is empty", file=self.file))
-        self._skip_empty_lines()
+        if b"\0" in self._block[:_PEEK_BYTES]:
+            raise InputError(Problem("is not a text file", "plain text, or text compressed by gzip", self.file))
 
     @property
     def first(self) -> str:
-        """The first line that is not empty."""
+        """The first line that is neither empty nor a comment."""
         return self._block.split(b"\n", 1)[0].decode("utf-8", "replace").strip()
 
     def blocks(self) -> Iterator[bytes]:
-        """The file as it is, in blocks of whole lines, from the first line that is not empty."""
+        """The file as it is, in blocks of whole lines, from the first line that is neither empty nor a comment."""
         while self._block:
             yield self._block
             self._block = next(self._blocks, b"")
@@ -87,33 +89,54 @@ class Rows:
                     rows[:, i] = columns[i].default
                 yield rows
 
-    def _skip_empty_lines(self) -> None:
-        rest = self._block.lstrip(b" \t\r\n")
-        start = self._block.rfind(b"\n", 0, len(self._block) - len(rest)) + 1
-        self.line += self._block.count(b"\n", 0, start)
+    def _skip_to_rows(self) -> bool:
+        """Skip empty lines and comments at the beginning of the block; returns whether anything is left of it."""
+        start = 0
+        while start < len(self._block):
+            end = self._block.index(b"\n", start) + 1
+            line = self._block[start:end].strip()
+            if line and not line.startswith(b"#"):
+                break
+            self.line += 1
+            start = end
         self._block = self._block[start:]
+        return bool(self._block)
 
     def _whole_lines(self) -> Iterator[bytes]:
         """Blocks that end with a line."""
-        rest = b""
+        rest, lines = b"", 0
         with self._stream:
             while True:
-                try:
-                    block = self._stream.read(BLOCK_BYTES)
-                except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-                    what = "gzip data ends early" if isinstance(error, EOFError) else f"gzip data is damaged: {error}"
-                    raise InputError(Problem(what, file=self.file, line=self.line)) from None
-                except OSError as error:
-                    raise InputError(Problem(error.strerror or str(error), file=self.file)) from None
+                block, problem = self._read()
+                cut = block.rfind(b"\n") + 1
+                if cut:
+                    lines += block.count(b"\n")
+                    yield rest + block[:cut]
+                rest = block[cut:] if cut else rest + block
+                if problem:
+                    raise InputError(Problem(f"{problem}; line {lines} is the last that is whole", file=self.file, line=lines + 1))
                 if not block:
                     break
-                block = rest + block
-                cut = block.rfind(b"\n") + 1
-                rest = block[cut:]
-                if cut:
-                    yield block[:cut]
         if rest:
             yield rest + b"\n"
+
+    def _read(self) -> tuple[bytes, str]:
+        """The next block, and what is wrong behind it; the block is empty at the end."""
+        parts, left = [], BLOCK_BYTES
+        try:
+            while left > 0:
+                part = self._stream.read1(left)
+                if not part:
+                    break
+                parts.append(part)
+                left -= len(part)
+        except EOFError:
+            return b"".join(parts), "gzip data ends early"
+        except (zlib.error, gzip.BadGzipFile) as error:
+            return b"".join(parts), f"gzip data is damaged: {error}"
+        except OSError as error:
+            raise InputError(Problem(error.strerror or str(error), file=self.file)) from None
+        return b"".join(parts), ""
 
     def _header(self, columns: Sequence[Column]) -> list[int]:
         """Which column each field of the header is; moves on to the next line."""
@@ -121,6 +144,8 @@ class Rows:
         names = [name.strip() for name in head.decode("utf-8", "replace").split(",")]
         known = [c.name for c in columns]
         problems = []
+        if not set(names) & set(known):
+            raise InputError(Problem("no header", f"the first line names the columns: {','.join(known)}", self.file, self.line))
         for name in names:
             if name not in known:
                 problems.append(Problem(f"unknown column '{name}'", nearest(name, known), self.file, self.line))
@@ -176,10 +201,12 @@ class Rows:
 
 
 def _open(path: str | Path) -> gzip.GzipFile | BufferedReader:
+    """Open a file or a pipe once (``-``: standard input), uncompressing it if it begins like gzip data."""
     try:
-        with open(path, "rb") as file:
-            compressed = file.read(2) == _GZIP_MAGIC
-        return gzip.open(path, "rb") if compressed else open(path, "rb")
+        # what comes through standard input is read from a descriptor of its own, so that closing it harms nobody
+        file = open(os.dup(0), "rb") if str(path) == "-" else open(path, "rb")
+        compressed = file.peek(2)[:2] == _GZIP_MAGIC
+        return gzip.GzipFile(fileobj=file, mode="rb") if compressed else file
     except OSError as error:
         raise InputError(Problem(error.strerror or str(error), file=str(path))) from None
 
@@ -200,7 +227,10 @@ class RowWriter:
 
     def __enter__(self) -> RowWriter:
         self._opened = _create(self._unfinished, compressed=self._target.suffix == ".gz")
-        self._file = self._opened.__enter__()
+        try:
+            self._file = self._opened.__enter__()
+        except OSError as error:
+            raise InputError(Problem(f"cannot be written: {error.strerror or error}", file=str(self._target))) from None
         self._put((",".join(self._header) + "\n").encode())
         return self
 

@@ -56,14 +56,15 @@ COMMANDS = 24
     P_ORDERED,  # a write waits for older reads of its column
     P_POSTED,  # a write is done when accepted, not when issued
     P_REFRESH_BANKS,  # refresh bank by bank
-    P_INTERVAL,  # ticks between the refreshes of a rank
+    P_INTERVAL,  # ticks in which a rank has ...
+    P_TURNS,  # ... so many refreshes
     P_POSTPONE,  # refreshes that may be owed while there is work
     P_BLOCKS,  # what a waiting refresh keeps from starting: CHANNEL, RANK or BANK below
     P_EACH,  # open banks are closed one by one before a refresh, not all at once
     P_HALVES,  # an activation takes two commands ...
     P_DEADLINE,  # ... so many ticks apart at most
     P_WINDOWS,  # offset of the window records
-) = range(29)
+) = range(30)
 P_RECORDS = 32
 """Offset of the command records."""
 
@@ -188,7 +189,8 @@ SEGMENT = G_BEST + GROUPS * BEST
     R_CLOCK,  # tick until which the data clock runs
     R_WAITING,  # requests in the queue or with their row opened
     R_FIRST,  # first bank
-) = range(10)
+    R_FALLEN,  # refreshes that have fallen due
+) = range(11)
 RANK_RECORD = 16
 
 # ---- state: bank record: narrow ready times by command, then

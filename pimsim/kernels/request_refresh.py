@@ -23,10 +23,12 @@ from pimsim.kernels.request_layout import (
     P_RANKS,
     P_RANKS_END,
     P_REFRESH_BANKS,
+    P_TURNS,
     PRE,
     PRE_ALL,
     QUEUED,
     R_DUE,
+    R_FALLEN,
     R_FIRST,
     R_NEXT,
     R_OPEN,
@@ -45,7 +47,8 @@ def fall_due(p, s, tick):
     due = ALWAYS
     for r in range(p[P_RANKS], p[P_RANKS_END], RANK_RECORD):
         while s[r + R_DUE] <= tick:
-            s[r + R_DUE] += p[P_INTERVAL]
+            s[r + R_FALLEN] += 1
+            s[r + R_DUE] = (s[r + R_FALLEN] + 1) * p[P_INTERVAL] // p[P_TURNS]
             s[r + R_OWED] += 1
             s[OWED] += 1
         due = min(due, s[r + R_DUE])

@@ -19,7 +19,7 @@ STATUS = 6
 """Length of a status: [what is wrong, line, field, byte of the field, its end, rows read]."""
 
 _NEWLINE, _RETURN, _MINUS, _ZERO, _NINE, _X = 10, 13, 45, 48, 57, 120
-_SPACE, _TAB, _COMMA = 32, 9, 44
+_SPACE, _TAB, _COMMA, _HASH = 32, 9, 44, 35
 _LIMIT = (1 << 62) // 16
 _PLAIN_DIGITS = 17
 
@@ -111,7 +111,8 @@ def parse_rows(text, separator, kinds, columns, words, lengths, line, out, statu
         columns: int64 [fields], the column of ``out`` that a field goes to.
         words, lengths: uint8 [words, longest] and int64 [words]: the known words.
         line: number of the first line.
-        status: int64 [STATUS], filled in; reading stops at the first row that is wrong. Empty lines are skipped.
+        status: int64 [STATUS], filled in; reading stops at the first row that is wrong. Empty lines and lines
+            that begin with # are skipped, and blanks around fields.
 
     Returns:
         The number of the line behind the last.
@@ -139,30 +140,33 @@ def parse_rows(text, separator, kinds, columns, words, lengths, line, out, statu
             end -= 1
         while at < end and (text[at] == _SPACE or text[at] == _TAB):
             at += 1
-        if at < end:
+        if at < end and text[at] != _HASH:
             field = 0
             while True:
                 stop = at
                 while stop < end and text[stop] != separator and (separator != _SPACE or text[stop] != _TAB):
                     stop += 1
+                close = stop
+                while close > at and (text[close - 1] == _SPACE or text[close - 1] == _TAB):
+                    close -= 1
                 problem = FINE
                 if field == fields:
                     problem = EXTRA
                 elif kinds[field] == WORD:
-                    value = _word(text, at, stop, words, lengths)
+                    value = _word(text, at, close, words, lengths)
                     out[rows, columns[field]] = value
                     if value < 0:
                         problem = UNKNOWN_WORD
                 else:
-                    out[rows, columns[field]], problem = _number(text, at, stop)
+                    out[rows, columns[field]], problem = _number(text, at, close)
                 if problem != FINE:
-                    status[:] = (problem, line, field, at, stop, rows)
+                    status[:] = (problem, line, field, at, close, rows)
                     return line
                 field += 1
                 if stop == end:
                     break
                 at = stop + 1
-                while separator == _SPACE and (text[at] == _SPACE or text[at] == _TAB):
+                while at < end and (text[at] == _SPACE or text[at] == _TAB):
                     at += 1
             if field < fields:
                 status[:] = (MISSING, line, field, end, end, rows)

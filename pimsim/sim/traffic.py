@@ -22,7 +22,7 @@ from pimsim.dram.energy import Activity, command_energy, energy_j
 from pimsim.dram.request_trace import Requests
 from pimsim.dram.spec import Organization
 from pimsim.kernels import request_layout as at
-from pimsim.sim.memory import compile_memory
+from pimsim.sim.memory import compile_memory, seen_organization
 
 Sink = Callable[[np.ndarray], None]
 NO_CURRENTS = "the part has no currents (memory.currents)"
@@ -129,8 +129,16 @@ def read_requests(config: DramConfig, path: str | Path) -> Iterator[Requests]:
     Raises:
         InputError: a malformed request, with file and line.
     """
-    mapping = config.controller.address_mapping or request_trace.DEFAULT_MAPPING
-    return request_trace.read(path, config.memory.organization, channels=config.memory.channels, mapping=mapping)
+    memory, controller = config.memory, config.controller
+    mapping = controller.address_mapping or request_trace.DEFAULT_MAPPING
+    with config.located():
+        fitted = seen_organization(memory, controller)
+        request_trace.address_mapping(mapping, fitted, memory.channels)
+    note = ""
+    if fitted != memory.organization:
+        note = ("DRAMsim3 has no pseudo channels: each is a channel of its own" if controller.policy.startswith("dramsim3")
+                else f"a channel of {memory.standard} has no more")
+    return request_trace.read(path, fitted, channels=memory.channels, mapping=mapping, note=note)
 
 
 def run_requests(config: DramConfig, requests: Iterable[Requests], *, commands: Sink | None = None,
@@ -139,7 +147,7 @@ def run_requests(config: DramConfig, requests: Iterable[Requests], *, commands: 
 
     Args:
         commands: called with int64 [n, 7] rows of each channel: tick, channel, command, flat bank, row, column, count.
-        completions: called with int64 [n, 3] rows in the order of the requests: number of the request, tick accepted, tick done.
+        completions: called with int64 [n, 3] rows in the order of the requests: the request's idx, tick accepted, tick done.
 
     Raises:
         InputError: the part cannot do what the policy asks.
@@ -154,14 +162,14 @@ def run_requests(config: DramConfig, requests: Iterable[Requests], *, commands: 
     start, watch = time.perf_counter(), _Watch()
     for chunk in requests:
         with watch:
-            rows = _rows_of(chunk, memory.organization)
+            rows = _rows_of(chunk, plan.compiled.organization)
             for number, channel in enumerate(channels):
                 if len(channels) > 1:
                     own = np.flatnonzero(chunk.rows[:, request_trace.CHANNEL] == number)
                 else:
                     own = np.arange(len(rows) if spread else 0)
                 if spread:
-                    spread.add(number, own, len(rows))
+                    spread.add(number, own, chunk.rows[:, request_trace.INDEX])
                 channel.send(rows[own] if len(channels) > 1 else rows)
                 channel.work()
     with watch:
@@ -194,7 +202,7 @@ class _Watch:
 
 
 class _Spread:
-    """Turns each channel's numbering of its requests back into that of all, and puts completions into the order of the requests.
+    """Turns each channel's numbering of its requests back into their idx, and puts completions into the order of the requests.
 
     It keeps what lies behind the oldest request that is not done yet.
     """
@@ -203,17 +211,19 @@ class _Spread:
         self._sink = sink
         self._numbers = [np.zeros(0, np.int64) for _ in range(channels)]
         self._dropped = [0] * channels
+        self._names = np.zeros(0, np.int64)
         self._seen = self._handed_on = 0
         self._early = np.zeros((0, at.COMPLETION_FIELDS), np.int64)
 
-    def add(self, channel: int, own: np.ndarray, chunk: int) -> None:
-        """Note which requests of the next ``chunk`` are a channel's (called for every channel in turn)."""
+    def add(self, channel: int, own: np.ndarray, names: np.ndarray) -> None:
+        """Note which requests of the next chunk, called ``names``, are a channel's (called for every channel in turn)."""
         left = self._numbers[channel]
         done = int(np.searchsorted(left, self._handed_on))
         self._dropped[channel] += done
         self._numbers[channel] = np.concatenate((left[done:], self._seen + own))
         if channel == len(self._numbers) - 1:
-            self._seen += chunk
+            self._seen += len(names)
+            self._names = np.concatenate((self._names, names))
 
     def sink(self, channel: int) -> Sink:
         """What a channel calls with its completions."""
@@ -226,6 +236,8 @@ class _Spread:
             self._early = rows[ready:]
             if ready:
                 self._handed_on += ready
+                rows[:ready, 0] = self._names[:ready]
+                self._names = self._names[ready:]
                 self._sink(rows[:ready])
 
         return hand_on

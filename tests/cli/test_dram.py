@@ -80,3 +80,37 @@ def test_a_part_with_currents_has_no_note(requests: Path) -> None:
 def test_a_policy_that_the_part_cannot_have_is_located_at_the_override(requests: Path) -> None:
     with pytest.raises(InputError, match=r"--set controller\.policy: dramsim3 has no rules for HBM3"):
         CliRunner().invoke(command, ["hbm3-16gb-6400", str(requests), "--set", "controller.policy=dramsim3-fr32"], catch_exceptions=False)
+
+
+HBM2_RANKS = HEADER + "0,0,R,0,0,0,0,0,0\n1,1,R,1,0,0,0,0,0\n"
+
+
+def test_a_pseudo_channel_that_a_policy_does_not_know_is_refused_with_its_line(tmp_path: Path) -> None:
+    file = tmp_path / "hbm2.csv"
+    file.write_text(HBM2_RANKS)
+    with pytest.raises(InputError) as refused:
+        CliRunner().invoke(command, ["hbm2-4gb-2000", str(file), "--set", "controller.policy=dramsim3-fr32"], catch_exceptions=False)
+    assert str(refused.value) == (f"{file}:3: rank: 1 is outside the part; 0 to 0 (DRAMsim3 has no pseudo channels: each is a channel "
+                                  "of its own)")
+
+
+def test_addresses_are_taken_apart_by_the_organisation_that_the_policy_sees(tmp_path: Path) -> None:
+    """With the rank (of which DRAMsim3 knows one) lowest, neighbouring columns are neighbours in one bank."""
+    file = tmp_path / "addresses"
+    file.write_text("".join(f"{32 * i} READ {i}\n" for i in range(32)) + f"{32 << 20} WRITE 40\n")
+    changes = ["--set", "controller.policy=dramsim3-fr32", "--set", "controller.address_mapping=ro bg ba co ra"]
+    run = CliRunner().invoke(command, ["hbm2-4gb-2000", str(file), "--json", *changes], catch_exceptions=False)
+    summary = json.loads(run.stdout)
+    assert (summary["counts"]["RD"], summary["counts"]["WR"], summary["counts"]["ACT"]) == (32, 1, 2)
+
+
+def test_a_wrong_mapping_is_located_at_the_override(requests: Path) -> None:
+    with pytest.raises(InputError, match=r"^--set controller\.address_mapping: 'row' is not an address mapping"):
+        CliRunner().invoke(command, [PART, str(requests), "--set", "controller.address_mapping=row"], catch_exceptions=False)
+
+
+def test_completions_carry_the_idx_of_the_file(tmp_path: Path) -> None:
+    file, done = tmp_path / "r.csv", tmp_path / "done.csv"
+    file.write_text(HEADER + "70,0,R,0,0,0,0,0,0\n5,0,R,0,0,1,0,0,0\n5,3,R,0,0,0,0,0,1\n")
+    CliRunner().invoke(command, [PART, str(file), "--completions", str(done)], catch_exceptions=False)
+    assert [line.split(",")[0] for line in done.read_text().splitlines()[1:]] == ["70", "5", "5"]

@@ -285,13 +285,25 @@ def test_refreshes_may_be_issued_eight_ahead_and_no_more() -> None:
 
 def test_per_bank_refreshes_come_due_bank_by_bank() -> None:
     compiled = part("hbm2", refresh=True)
-    turn = 122 * 16  # tREFIpb brings each bank round
-    in_turn = [f"{122 * i + 10} REFpb 0 0 {i // 4 % 4} {i % 4}" for i in range(16 * 12)]
-    other_rank = [f"{122 * i + 11} REFpb 1 0 {i // 4 % 4} {i % 4}" for i in range(16 * 12)]
+    turn = compiled.timing["tREFI"]
+    in_turn = [f"{turn * i // 16 + 10} REFpb 0 0 {i // 4 % 4} {i % 4}" for i in range(16 * 12)]
+    other_rank = [f"{turn * i // 16 + 11} REFpb 1 0 {i // 4 % 4} {i % 4}" for i in range(16 * 12)]
     both = [row for pair in zip(in_turn, other_rank, strict=True) for row in pair]
     assert rules(compiled, *both) == []
     owed = verdict(compiled, *in_turn).violations  # the other rank gets none
     assert {(v.rule, v.cycle, v.rank) for v in owed} == {("refresh owed", 10 * turn, 1)}
+
+
+@pytest.mark.parametrize(("name", "interval", "broken"), [
+    ("hbm2", 122, "refresh ahead"), ("lpddr5", 391, "refresh owed"), ("hbm2", 244, None), ("lpddr5", 195, None),
+])  # fmt: skip
+def test_per_bank_refreshes_at_twice_or_half_their_rate_are_found(name: str, interval: int, broken: str | None) -> None:
+    """The rates of Ramulator 2.1's tREFIpb, and those that bring every bank round once a tREFI."""
+    compiled = part(name, refresh=True)
+    log = [f"{interval * i + 10} REFpb 0 0 {i // 4 % 4} {i % 4}" for i in range(16 * 24)]
+    if compiled.organization.ranks == 2:
+        log = [row for i, row in enumerate(log) for row in (row, f"{interval * i + 11} REFpb 1 0 {i // 4 % 4} {i % 4}")]
+    assert set(rules(compiled, *log)) == ({broken} if broken else set())
 
 
 # ---- counted runs and PIM commands

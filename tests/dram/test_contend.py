@@ -266,3 +266,22 @@ def test_an_access_to_the_row_being_multiplied_waits_for_its_end() -> None:
     memory = channel.send(np.array([[20, 0, 5, 100, 3]], np.int64))
     ends = done(channel)
     assert ends[memory] > ends[pim] - 16
+
+
+@pytest.mark.parametrize("request_", [(0, 0, 9999, 5, 0), (0, 0, -1, 5, 0), (0, 2, 0, 5, 0), (0, 0, 0, 10**9, 0), (0, 0, 0, 5, 10**6)])
+@pytest.mark.parametrize("ahead", [False, True])
+def test_requests_outside_the_part_are_refused(request_: tuple[int, ...], ahead: bool) -> None:
+    channel = ContendedChannel(plan())
+    with pytest.raises(ValueError, match="outside the part"):
+        channel.send(np.array([request_], np.int64), ahead=ahead)
+    assert channel.idle
+
+
+@pytest.mark.parametrize(("field", "value"), [(0, 3), (2, 9999), (2, -1), (3, 10**9), (4, 10**6)])
+def test_transactions_outside_the_part_are_refused(field: int, value: int) -> None:
+    channel = ContendedChannel(plan())
+    wrong = fill()
+    wrong[0, field] = value
+    with pytest.raises(ValueError, match="outside the part"):
+        channel.enqueue(wrong, 0)
+    assert channel.idle

@@ -96,7 +96,7 @@ def test_postponed_refreshes_are_made_up_for_when_idle() -> None:
 
 def test_refresh_bank_by_bank_goes_round() -> None:
     served, commands, _ = channel(part="hbm2-4gb-2000", refresh="per-bank", refresh_blocks="bank")
-    served.advance(122 * 33)
+    served.advance(3900 * 33 // 16)
     names_ = served.plan.compiled.command_names
     banks = [row[3] for row in np.concatenate(commands).tolist() if names_[row[2]] == "REFpb" and row[3] < 16]
     assert banks == [*range(16), *range(16), 0]
@@ -127,3 +127,32 @@ def test_latencies_are_counted_in_the_histogram() -> None:
     assert latency.mean == pytest.approx(ticks.mean())
     assert all(number == ((first <= ticks) & (ticks <= last)).sum() for first, last, number in latency.histogram)
     assert sum(number for _, _, number in latency.histogram) == 200
+
+
+@pytest.mark.parametrize(("request_", "message"), [
+    ((0, 0, 16, 5, 0), r"flat bank 16 \(number 1\) is outside the part: 0 to 15"),
+    ((0, 0, -1, 5, 0), r"flat bank -1 \(number 1\)"),
+    ((0, 2, 0, 5, 0), r"write 2 \(number 1\) is outside the part: 0 to 1"),
+    ((0, 0, 0, 10**9, 0), r"row 1000000000 \(number 1\)"),
+    ((0, 0, 0, 5, 10**6), r"column 1000000 \(number 1\)"),
+    ((-1, 0, 0, 5, 0), r"arrival -1 \(number 1\) is outside the part: 0 or more"),
+])  # fmt: skip
+def test_a_request_outside_the_part_is_refused_and_nothing_is_sent(request_: tuple[int, ...], message: str) -> None:
+    served = channel()[0]
+    with pytest.raises(ValueError, match=message):
+        served.send(np.array([(0, 0, 0, 5, 0), request_]))
+    assert served.sent == served.outstanding == 0
+
+
+@pytest.mark.parametrize("requests", [np.zeros((1, 4), np.int64), np.zeros(5, np.int64), np.zeros((1, 5))])
+def test_what_is_no_array_of_requests_is_refused(requests: np.ndarray) -> None:
+    with pytest.raises(ValueError, match="an array of"):
+        channel()[0].send(requests)
+
+
+def test_arrivals_may_not_go_back_once_requests_are_served() -> None:
+    served = channel()[0]
+    served.send(np.array([(100, 0, 0, 5, 0)]))
+    served.drain()
+    with pytest.raises(ValueError, match="order"):
+        served.send(np.array([(99, 0, 0, 5, 0)]))

@@ -48,8 +48,7 @@ def small_part(name: str) -> Compiled:
     spec = standard(name)
     ranks, sids = RANKS.get(name, (1, 1))
     timing = dict(memory.timing_cycles)
-    timing["tREFI"] = 4 * timing.get("tRFCab", timing.get("tRFC", 0))
-    timing["tREFIpb"] = timing["tREFI"] // 4
+    timing["tREFI"] = 4 * timing.get("tRFCab", timing.get("tRFC", 0)) + 1  # no multiple of the number of banks
     return compile_part(spec, Organization(ranks, sids, 2, 2, 8, 4, 32), timing, memory.tCK // spec.ticks_per_clock)
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from pimsim.config import load_dram
 from pimsim.config.controller import ControllerConfig
-from pimsim.dram.controller.plan import make_plan, refresh_interval, watermarks
+from pimsim.dram.controller.plan import make_plan, refresh_round, watermarks
 from pimsim.dram.controller.policy import PRESETS, Policy, policy
 from pimsim.errors import InputError
 from pimsim.sim.memory import compile_memory
@@ -54,13 +54,19 @@ def test_write_mode_can_always_end() -> None:
     assert watermarks(policy("ramulator-rowhit", write_low=0.0, write_queue=1)) == (1, 0)
 
 
-@pytest.mark.parametrize(("part", "refresh", "ticks"), [
-    ("gddr6-8gb-x16-14000", "all-bank", 3333), ("hbm2-4gb-2000", "per-bank", 122), ("hbm3-16gb-6400", "all-bank", 12480),
-    ("gddr6-8gb-x16-14000", "per-bank", 3333 // 16), ("hbm2-4gb-2000", "none", 0),
+@pytest.mark.parametrize(("part", "refresh", "due"), [
+    ("gddr6-8gb-x16-14000", "all-bank", (3333, 1)), ("hbm2-4gb-2000", "per-bank", (3900, 16)), ("hbm3-16gb-6400", "all-bank", (12480, 1)),
+    ("gddr6-8gb-x16-14000", "per-bank", (3333, 16)), ("hbm2-4gb-2000", "none", (0, 1)), ("hbm3-16gb-6400", "per-bank", (12480, 32)),
+    ("lpddr5-8gb-x16-6400", "per-bank", (3125, 16)),
 ])  # fmt: skip
-def test_refresh_comes_every_interval(part: str, refresh: str, ticks: int) -> None:
+def test_every_bank_is_refreshed_once_a_trefi(part: str, refresh: str, due: tuple[int, int]) -> None:
     config = load_dram(part)
-    assert refresh_interval(compile_memory(config.memory, config.controller), policy("ramulator-rowhit", refresh=refresh)) == ticks
+    assert refresh_round(compile_memory(config.memory, config.controller), policy("ramulator-rowhit", refresh=refresh)) == due
+
+
+def test_a_per_bank_interval_that_is_given_is_kept() -> None:
+    config = load_dram("hbm2-4gb-2000", ["memory.timing.tREFIpb=122 ck"])
+    assert refresh_round(compile_memory(config.memory, config.controller), policy("ramulator-rowhit", refresh="per-bank")) == (122, 1)
 
 
 def test_per_bank_refresh_needs_its_command() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import os
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -134,7 +136,7 @@ def test_an_address_outside_the_part_is_refused(file: Path) -> None:
 
 @pytest.mark.parametrize(("text", "expected"), [
     ("", ": is empty"),
-    ("hello\n", ":1: not a request trace; CSV with a header, 'LD ADDRESS' lines or 'ADDRESS READ CYCLE' lines"),
+    ("hello\n", ":1: not a request trace; CSV with a header, or lines 'LD ADDRESS', 'ADDRESS R' or 'ADDRESS READ CYCLE'"),
     ("LD 0x20\nLD\n", ":2: 1 fields; 2 are needed: op,address"),
     ("LD 0x20\nLD 0xZZ\n", ":2:4: address: '0xZZ' is not a whole number"),
     ("0x20 READ 5\n0x40 READ 4\n", ":2: arrival: time goes back to 4; at least 5"),
@@ -147,19 +149,77 @@ def test_what_is_wrong_with_other_files_is_said(file: Path, text: str, expected:
 def test_a_gzip_that_ends_early_is_refused(file: Path) -> None:
     whole = gzip.compress((HEAD + "0,0,R,0,0,1,2,37,3\n" * 3000).encode())
     file.write_bytes(whole[: len(whole) - 20])
-    assert problems(file)[0].endswith("gzip data ends early")
+    found = problems(file)[0]
+    line = int(found.split(":")[1])
+    assert found.endswith(f"gzip data ends early; line {line - 1} is the last that is whole")
+    with gzip.open(file) as stream, pytest.raises(EOFError):
+        whole_lines = 0
+        while True:
+            whole_lines += stream.read1(100).count(b"\n")
+    assert whole_lines == line - 1
+
+
+def test_comments_and_blanks_around_fields_are_skipped(file: Path) -> None:
+    file.write_text("# made by hand\n\n" + HEAD.replace(",", ", ") + "  # two requests\n0, 0, R, 0, 0, 1, 2, 37, 3\n#1,5\n1,5 ,W ,1,0,3,0,38,\t4 \n")
+    found = all_of(file)
+    assert found.column.tolist() == [3, 4]
+    assert found.rows[:, LINE].tolist() == [5, 7]
+
+
+def test_ramulator_read_write_traces_have_the_address_first(file: Path) -> None:
+    file.write_text("0x20 R\n64 W\n")
+    found = all_of(file, mapping="rorabgbaco")
+    assert found.write.tolist() == [0, 1]
+    assert found.column.tolist() == [1, 2]
+    assert found.arrival.tolist() == [0, 0]
+
+
+def test_a_pipe_is_read_once_from_its_beginning(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    data = gzip.compress((HEAD + "0,0,R,0,0,1,2,37,3\n" * 3000).encode())
+    writer = threading.Thread(target=lambda: pipe.write_bytes(data))
+    writer.start()
+    assert len(all_of(pipe)) == 3000
+    writer.join()
+
+
+@pytest.mark.parametrize(("data", "expected"), [
+    (b"0,0,R,0,0,1,2,37,3\n", f":1: no header; the first line names the columns: {HEAD.strip().replace('op,', 'op,channel,')}"),
+    (bytes(range(256)) * 20, ": is not a text file; plain text, or text compressed by gzip"),
+    (b"# nothing\n\n# but comments\n", ": is empty"),
+])  # fmt: skip
+def test_what_is_no_trace_is_one_problem(file: Path, data: bytes, expected: str) -> None:
+    file.write_bytes(data)
+    assert problems(file) == [expected]
+
+
+def test_a_part_that_is_smaller_than_it_seems_says_why(file: Path) -> None:
+    file.write_text(HEAD + "0,0,R,2,0,1,2,37,3\n")
+    assert problems(file, note="only two here") == [":2: rank: 2 is outside the part; 0 to 1 (only two here)"]
+
+
+@pytest.mark.parametrize("text", ["rorabgbaco", "ro ra bg ba co", "ro,ra,bg,ba,co", "RoRaBgBaCo", " ro, ra bg BA co"])
+def test_a_mapping_may_be_written_in_several_ways(text: str) -> None:
+    assert address_mapping(text, ORG) == address_mapping("rorabgbaco", ORG)
+
+
+def test_what_is_no_mapping_is_one_problem() -> None:
+    with pytest.raises(InputError) as error:
+        address_mapping("row:bank", ORG)
+    assert [str(p) for p in error.value.problems] == [
+        "controller.address_mapping: 'row:bank' is not an address mapping: 'w:' is no field; ro row, ra rank, si sid, bg bank group, "
+        "ba bank, ch channel, co column, each once, most significant first"]
 
 
 @pytest.mark.parametrize(("text", "expected"), [
-    ("rorabgbacx", ["'cx' is not a field of an address mapping; known: ba, bg, ch, co, ra, ro, si",
-                    "no field 'co'; the part has 32 of them"]),
     ("rorabgbacoco", ["field 'co' twice; each field once"]),
     ("rorabgco", ["no field 'ba'; the part has 4 of them"]),
 ])
 def test_a_mapping_that_does_not_fit_is_refused(text: str, expected: list[str]) -> None:
     with pytest.raises(InputError) as error:
         address_mapping(text, ORG)
-    assert [str(p).removeprefix("controller.mapping: ") for p in error.value.problems] == expected
+    assert [str(p).removeprefix("controller.address_mapping: ") for p in error.value.problems] == expected
 
 
 @given(st.permutations(["ro", "ra", "bg", "ba", "co", "ch", "si"]), st.integers(0, 0x2000000 * 2 - 1))
