@@ -10,6 +10,7 @@ from pimsim.plot.choose import axes as chosen
 from pimsim.plot.choose import series
 from pimsim.plot.picture import Picture
 from pimsim.plot.table import NAMES, Choice, SweepTable, less_is_better, text, title, unit
+from pimsim.plot.table import places as ordered
 from pimsim.results.result import Row
 
 MOST_LABELS = 40
@@ -27,7 +28,7 @@ def draw(table: SweepTable, choice: Choice) -> Picture:
         what = _what(metric, baseline, less_is_better(metric, table.objectives))
     x, others = chosen(table, choice)
     groups = series(table, x, others)
-    places = [text(v) for v in table.frame[x].drop_duplicates()]
+    places = [text(v) for v in ordered(table.frame[x])]
     width = 0.8 / len(groups)
     rows: list[Row] = []
     with style.styled():

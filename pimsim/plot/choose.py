@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from pimsim.errors import InputError, Problem
-from pimsim.plot.table import Choice, SweepTable, text
+from pimsim.plot.table import Choice, SweepTable, places, text
 
 MOST_SERIES = 10
 
@@ -30,14 +30,16 @@ def axes(table: SweepTable, choice: Choice) -> tuple[str, list[str]]:
 
 def series(table: SweepTable, x: str, others: list[str]) -> dict[str, pd.DataFrame]:
     """Label -> the points of a series, in order of x. Raises InputError if there are too many to tell apart."""
+    order = places(table.frame[x])
+    frame = table.frame.sort_values(x, kind="stable", key=lambda column: column.map(order))
     if not others:
-        return {"": table.frame.sort_values(x, kind="stable")}
-    groups = list(table.frame.groupby(others, sort=False, dropna=False))
+        return {"": frame}
+    groups = list(frame.groupby(others, sort=False, dropna=False))
     if len(groups) > MOST_SERIES:
         names = ", ".join(others)
         raise InputError(Problem(f"{len(groups)} combinations of {names} are too many for one picture",
                                  f"at most {MOST_SERIES}: choose with --where COLUMN=VALUE", file=table.name))
-    return {_label(others, keys): frame.sort_values(x, kind="stable") for keys, frame in groups}
+    return {_label(others, keys): group for keys, group in groups}
 
 
 def _label(names: list[str], values: Sequence[Any]) -> str:

@@ -6,7 +6,7 @@ from pimsim.errors import InputError, Problem
 from pimsim.plot import style
 from pimsim.plot.choose import axes as chosen
 from pimsim.plot.picture import Picture
-from pimsim.plot.table import Choice, SweepTable, text, title, unit
+from pimsim.plot.table import Choice, SweepTable, places, text, title, unit
 from pimsim.results.result import Row
 
 MOST_LABELS = 150
@@ -23,7 +23,8 @@ def draw(table: SweepTable, choice: Choice) -> Picture:
                                  "two: choose with --where COLUMN=VALUE", file=table.name))
     by = others[0]
     factor, prefixed = style.scale(table.frame[metric], unit(metric))
-    grid = table.frame.pivot_table(index=by, columns=x, values=metric, sort=True)
+    grid = table.frame.pivot_table(index=by, columns=x, values=metric, sort=False)
+    grid = grid.reindex(index=list(places(table.frame[by])), columns=list(places(table.frame[x])))
     values = (grid * factor).to_numpy()
     with style.styled():
         figure, axes = style.blank(f"{title(metric).capitalize()}: {table.name}", max(4.8, 2.2 + 0.6 * len(grid.columns)),

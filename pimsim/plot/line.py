@@ -11,7 +11,7 @@ from pimsim.plot import style
 from pimsim.plot.choose import axes as chosen
 from pimsim.plot.choose import series
 from pimsim.plot.picture import Picture
-from pimsim.plot.table import Choice, SweepTable, text, title, unit
+from pimsim.plot.table import Choice, SweepTable, places, text, title, unit
 from pimsim.results.result import Row
 
 
@@ -23,15 +23,18 @@ def draw(table: SweepTable, choice: Choice) -> Picture:
     lines = series(table, x, others)
     factor, prefixed = style.scale(table.frame[metric], unit(metric))
     numeric = bool(pd.api.types.is_numeric_dtype(table.frame[x]))
+    order = places(table.frame[x])
     rows: list[Row] = []
     with style.styled():
         figure, axes = style.blank(f"{title(metric).capitalize()} over {title(x)}: {table.name}", 7.6 if others else 6.4)
         for index, (name, frame) in enumerate(lines.items()):
-            at = list(frame[x]) if numeric else [text(v) for v in frame[x]]
+            at = list(frame[x]) if numeric else [order[v] for v in frame[x]]
             axes.plot(at, [v * factor for v in frame[metric]], label=name, **style.line(index, len(at)))
-            rows += [{x: a, **{o: frame[o].iloc[i] for o in others}, metric: frame[metric].iloc[i]} for i, a in enumerate(at)]
+            rows += [{x: frame[x].iloc[i], **{o: frame[o].iloc[i] for o in others}, metric: frame[metric].iloc[i]} for i in range(len(at))]
         if numeric:
             _ticks(axes, sorted(set(table.frame[x])))
+        else:
+            axes.set_xticks(range(len(order)), [text(v) for v in order])
         axes.set_xlabel(title(x))
         axes.set_ylabel(f"{title(metric)} ({prefixed})" if prefixed else title(metric))
         axes.set_ylim(bottom=0)

@@ -14,6 +14,7 @@ from typing import Any
 
 import pandas as pd
 
+from pimsim import units
 from pimsim.config.document import read
 from pimsim.errors import InputError, Problem, nearest
 from pimsim.results.label import label
@@ -162,6 +163,19 @@ def text(value: Any) -> str:
     if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
         return str(int(value))
     return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def places(column: pd.Series[Any]) -> dict[Any, int]:
+    """Value -> its place among the column's values: numbers and quantities ("500 MHz") by size, others as they appear."""
+    values = list(dict.fromkeys(column))
+    return {value: place for place, value in enumerate(sorted(values, key=lambda v: (*_size(v), values.index(v))))}
+
+
+def _size(value: Any) -> tuple[int, float]:
+    """(0, size) of a number or quantity; (1, 0) of anything else, which comes behind."""
+    if isinstance(value, str):
+        return (0, float(units.amount(value)[1])) if units.is_quantity(value) else (1, 0.0)
+    return (1, 0.0) if isinstance(value, bool) else (0, float(value))
 
 
 def unit(name: str) -> str:

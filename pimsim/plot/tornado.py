@@ -1,20 +1,23 @@
 """How far each axis, taken by itself, moves a metric: the widest range on top.
 
-A point of reference is chosen (the baseline, else the middle value of every axis); an axis is judged by the points that differ from it
-in nothing else. The table of ``pimsim sweep --unverified`` already has this form.
+A point of reference is chosen; an axis is judged by the points that differ from it in nothing else. The table of ``pimsim sweep
+--unverified`` is made for it.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from pimsim.errors import InputError, Problem
 from pimsim.plot import style
 from pimsim.plot.picture import Picture
-from pimsim.plot.table import Choice, SweepTable, text, title
+from pimsim.plot.table import Choice, SweepTable, places, text, title
 from pimsim.results.result import Row
+
+MOST_ROWS = 25
 
 
 def draw(table: SweepTable, choice: Choice) -> Picture:
@@ -25,6 +28,7 @@ def draw(table: SweepTable, choice: Choice) -> Picture:
     centre = float(reference[metric])
     rows = [row for axis in table.varied() if (row := _range(table, axis, metric, reference))]
     rows.sort(key=lambda row: row["most"] - row["least"])
+    rows = [row for row in rows if row["most"] > row["least"]][-MOST_ROWS:]
     if not rows or not centre:
         raise InputError(Problem("no axis is varied by itself around a point of reference",
                                  "points that differ from the reference in one column only", file=table.name))
@@ -44,20 +48,23 @@ def draw(table: SweepTable, choice: Choice) -> Picture:
     return Picture("tornado", f"What moves {title(metric)}", figure, rows[::-1])
 
 
-def _reference(table: SweepTable, choice: Choice) -> pd.Series:
+def _reference(table: SweepTable, choice: Choice) -> pd.Series[Any]:
+    """The point that most others differ from in one axis only; of several, the one whose values are nearest to the middle."""
+    varied, frame = table.varied(), table.frame
+    orders = [places(frame[axis]) for axis in varied]
+    codes = np.array([frame[axis].map(order) for axis, order in zip(varied, orders, strict=True)], np.int64).T
+    middle = np.array([(len(order) - 1) // 2 for order in orders])
     baseline = choice.baseline or table.baseline
-    frame = table.frame
+    allowed = np.ones(len(frame), bool)
     if baseline is not None:
-        chosen = frame[frame[table.column(baseline[0], "--baseline")].map(text) == baseline[1]]
-        frame = chosen if len(chosen) else frame
-    for axis in table.varied():
-        values = sorted(frame[axis].unique(), key=lambda v: (isinstance(v, str), v))
-        frame = frame[frame[axis] == values[(len(values) - 1) // 2]] if len(values) > 1 else frame
-    if frame.empty:  # not a full grid: the point that shares most values with the others
-        modes = {axis: table.frame[axis].mode().iloc[0] for axis in table.varied()}
-        same = sum((table.frame[axis] == value).astype(int) for axis, value in modes.items())
-        return table.frame.iloc[int(pd.Series(same).to_numpy().argmax())]
-    return frame.iloc[0]
+        allowed = (frame[table.column(baseline[0], "--baseline")].map(text) == baseline[1]).to_numpy()
+    candidates = np.flatnonzero(allowed) if allowed.any() else np.arange(len(frame))
+
+    def rank(i: int) -> tuple[int, int, int]:
+        neighbours = (codes != codes[i]).sum(axis=1) == 1
+        return int(neighbours.sum()), -int(abs(codes[i] - middle).sum()), -i
+
+    return frame.iloc[max(candidates.tolist(), key=rank)]
 
 
 def _range(table: SweepTable, axis: str, metric: str, reference: Any) -> Row | None:

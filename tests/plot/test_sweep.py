@@ -117,6 +117,20 @@ def test_a_tornado_varies_one_axis_at_a_time(sweep: SweepTable) -> None:
     assert (rows["asic.clock"]["least"], rows["asic.clock"]["most"]) == (1, 2)
 
 
+def test_a_tornado_is_around_the_point_that_the_others_differ_from() -> None:
+    frame = pd.DataFrame([{"memory.a": a, "memory.b": b, "time_s": 10.0 * a + b} for a, b in ((5, 5), (1, 5), (9, 5), (5, 1))])
+    rows = {row["axis"]: row for row in plot.draw_sweep(make("x", frame), "tornado").rows}
+    assert (rows["memory.a"]["reference"], rows["memory.b"]["reference"]) == (5, 5)
+    assert (rows["memory.a"]["least"], rows["memory.a"]["most"], rows["memory.b"]["least"]) == (15, 95, 51)
+
+
+def test_quantities_are_ordered_by_size() -> None:
+    frame = pd.DataFrame([{"asic.clock": clock, "time_s": 1.0} for clock in ("1 GHz", "100 MHz", "20 MHz", "1.5 GHz")])
+    for kind in ("line", "bar"):
+        ticks = plot.draw_sweep(frame, kind).figure.axes[0].get_xticklabels()
+        assert [tick.get_text() for tick in ticks] == ["20 MHz", "100 MHz", "1 GHz", "1.5 GHz"]
+
+
 def test_an_unknown_column_names_the_nearest(sweep: SweepTable) -> None:
     with pytest.raises(InputError, match="memory.channels"):
         plot.draw_sweep(sweep, "line", Choice(x="memory.chanels"))
