@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from pimsim import api
+from pimsim.compare.matrix import cell
+from pimsim.compare.paper import KEYS, Line
+from pimsim.compare.papers import PLANS
 from pimsim.validate.closed_form import CAUSES
 from pimsim.validate.figure import Figure, at_least, between, within
 from pimsim.validate.group import Notify
@@ -26,6 +30,8 @@ def figures(notify: Notify) -> Iterator[Figure]:
         yield from times(model)
         yield from causes(model)
         yield from traffic(model)
+    notify("pim-gpt: over GPU and CPU")
+    yield from baselines()
     for part in (waiting, slow_asic, mac_energy, channels, activation, mac_delay):
         notify(f"pim-gpt: {part.__name__.replace('_', ' ')}")
         yield from part()
@@ -76,6 +82,26 @@ def traffic(model: str) -> Iterator[Figure]:
                  "{:g} to {:g}".format(*paper("data_movement_reduction")), "x",
                  reason="what the paper counts is not known; here every channel's copy of an operand counts, and 32 B an element of V",
                  command=command(model, key=".data_movement_reduction"))
+
+
+def baselines() -> Iterator[Figure]:
+    """Speed and energy efficiency over the paper's GPU and CPU, lowest and highest of the eight models, under each assumption."""
+    for line in _lines():
+        for name, theirs, ours in line.pairs:
+            yield Figure(f"{name} {line.claim.what} over {line.claim.over} ({line.setting.assumption})", PAPER, ours, theirs, "x",
+                         reason="what the paper ran on its GPU and CPU is not known: a row for each assumption (docs/baselines.md)",
+                         command="pimsim compare --paper pim-gpt")
+
+
+def _lines() -> Iterator[Line]:
+    machines = {}
+    for _, claim, setting in PLANS["pim-gpt"].claims:
+        ratios = {}
+        for model in MODELS:
+            if (setting, model) not in machines:
+                machines[setting, model] = cell(api.run(setting.system, model, overrides=setting.overrides).summary())
+            ratios[model] = getattr(cell(measure(model).facts), KEYS[claim.what]) / getattr(machines[setting, model], KEYS[claim.what])
+        yield Line(claim, setting, ratios)
 
 
 def waiting() -> Iterator[Figure]:

@@ -10,10 +10,10 @@ from pimsim.config import WorkloadConfig, provenance, resolved
 from pimsim.config.baseline import IdealConfig
 from pimsim.dram.energy import command_energy
 from pimsim.errors import InputError, Problem
-from pimsim.mapping.geometry import ceil_div
 from pimsim.results.baseline.common import Clock, by_category, close, enforced, facts, operator_rows, token_rows
 from pimsim.results.result import Result
 from pimsim.sim.memory import compile_memory
+from pimsim.units import ceil_div
 
 
 def result(run: Run, workload: WorkloadConfig | None, clock: Clock) -> Result:
