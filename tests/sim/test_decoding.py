@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -153,3 +154,36 @@ def test_what_the_functional_mode_lacks_is_named(model: str, option: str, key: s
     with pytest.raises(InputError) as caught:
         verify(load_system("pim-gpt-large", SMALL), load_workload(model, ["workload.output_tokens=5", *OPTIONS[option]]))
     assert f"workload.{key}" in {problem.key for problem in caught.value.problems}
+
+
+# ---------------------------------------------------------------------- the tables of the documentation
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+def table(file: str, first: str) -> list[list[str]]:
+    """Cells of the rows of the table under the heading that begins with ``first``."""
+    lines = (DOCS / file).read_text(encoding="utf-8").splitlines()
+    begin = next(i for i, line in enumerate(lines) if line.startswith(f"| {first}"))
+    rows = itertools.takewhile(lambda line: line.startswith("|"), lines[begin + 2 :])
+    return [[cell.strip().strip("`") for cell in row.strip("|").split("|")] for row in rows]
+
+
+def test_the_table_of_ways_of_decoding() -> None:
+    base = ["workload.prompt_tokens=2000", "workload.prefill=elsewhere", "workload.output_tokens=8"]
+    plain: dict[str, Any] = {}
+    for keys, rate, ratio, gmacs, gib, rows in table("decoding.md", "options"):
+        options = [] if keys == "plain" else keys.split()
+        found = pimsim.run("pim-gpt-large", "llama-3-8b", overrides=[*base, *options]).summary()
+        plain = plain or found
+        assert (rate, ratio, gmacs, gib, rows) == (
+            f"{found['tokens_per_s']:,.0f}", f"{found['tokens_per_s'] / plain['tokens_per_s']:.2f}", f"{found['macs'] / 8e9:.2f}",
+            f"{found['bytes_conventional'] / 8 / 2**30:.2f}", f"{found['rows_used']:,}"), keys  # fmt: skip
+
+
+def test_the_table_of_models() -> None:
+    for model, cycles, rate, bound, energy, rows in table("models.md", "model | cycles"):
+        found = pimsim.run("pim-gpt-large", model, **{"workload.output_tokens": 64}).summary()
+        assert (cycles, rate, bound, energy, rows) == (
+            f"{found['cycles']:,}", f"{found['tokens_per_s']:,.0f}", f"{found['bound_s'] / found['time_s']:.2f}",
+            f"{1e3 * found['energy_per_token_j']:.1f}", f"{found['rows_used']:,}"), model  # fmt: skip
