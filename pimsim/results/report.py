@@ -197,8 +197,8 @@ def _facts(result: Result) -> list[tuple[str, str]]:
     if s.get("folded"):
         facts.append(("Folded", "; ".join(s["folded"])))
     for what, found in (s.get("approximation") or {}).items():
-        known = f"error {_percent(found['worst'])} ({found['sample']})" if found["worst"] is not None else "error not measured"
-        facts.append(("Approximated", f"{what}: {known}"))
+        known = f"error {percent(found['worst'])} ({found['sample']})" if found["worst"] is not None else "error not measured"
+        facts.append(("Approximate", f"{what}: {known}"))
     if result.sources:
         doubtful = len(result.unverified)
         facts.append(("Unverified", f"{doubtful} of the {len(result.sources)} numbers behind this result are unverified or assumed "

@@ -150,3 +150,16 @@ def test_iterations_of_the_log_are_those_asked_for(workload: str, tmp_path: Path
         cycles = [int(row["cycle"]) for row in csv.DictReader(file)]
     assert cycles == sorted(cycles)
     assert second["begin_cycle"] <= cycles[0] < cycles[-1] < second["begin_cycle"] + second["cycles"]
+
+
+def test_approximations_say_how_far_they_are_off_and_are_not(workload: str, tmp_path: Path) -> None:
+    """With layers long enough that it does not count where in them a refresh falls."""
+    for name, text in (("w.yaml", None), ("requests.csv", None), ("config.json", json.dumps(MODEL | {"n_embd": 768, "n_head": 12}))):
+        (tmp_path / name).write_text(text or (Path(workload).parent / name).read_text())
+    sets = {"workload.output_tokens": 8}
+    exact, rough = (run(str(tmp_path / "w.yaml"), **sets, **more) for more in ({}, {"system.approximate": "layers, iterations"}))
+    found = rough.facts["approximation"]
+    assert found["iterations"]["simulated"] < found["iterations"]["of"] == 8
+    assert rough.cycles == pytest.approx(exact.cycles, rel=0.02)
+    assert rough.energy_j["total"] == pytest.approx(exact.energy_j["total"], rel=0.02)
+    assert "Approximate" in rough.report()
