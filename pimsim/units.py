@@ -18,9 +18,15 @@ FS_PER_PS = 10**3
 FS_PER_NS = 10**6
 FS_PER_S = 10**15
 INT64_MAX = 2**63 - 1
+BF16_BITS, BF16_BYTES = 16, 2
 
 _PREFIX = {"f": -15, "p": -12, "n": -9, "u": -6, "µ": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12}
 _QUANTITY = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d{1,3})?)\s*([^\s\d].*?)?\s*", re.ASCII)
+
+
+def ceil_div(a: int, b: int) -> int:
+    """a / b, rounded up."""
+    return -(-a // b)
 
 
 class UnitError(ValueError):

@@ -18,6 +18,7 @@ from pimsim.asic.operations import find
 from pimsim.asic.recorder import Schedule, Stage, schedule
 from pimsim.asic.spec import AsicSpec
 from pimsim.errors import InputError, Problem
+from pimsim.units import ceil_div
 
 MANY = 16
 """Row lengths from which on the costs of neighbouring ones are worked out with it: the softmax grows by one element a token."""
@@ -88,7 +89,7 @@ def cost_of_one(spec: AsicSpec, kind: str, rows: int, columns: int, beside: int 
         raise InputError(Problem(message, f"at least {peak_bytes}, or asic.on_overflow: spill", key="asic.sram_bytes"))
     full, rest = divmod(rows, block)
     charged: Counter[str] = Counter()
-    spill_bytes = 2 * _ceil_div(min(overflow_bytes, (there - block) * plan.outside_bytes) * rows, there)
+    spill_bytes = 2 * ceil_div(min(overflow_bytes, (there - block) * plan.outside_bytes) * rows, there)
     for size, times in ((block, full), (rest, 1 if rest else 0)):
         for stage in plan.stages:
             cycles, limit = _limit(spec, stage, size)
@@ -101,7 +102,7 @@ def cost_of_one(spec: AsicSpec, kind: str, rows: int, columns: int, beside: int 
         sram_read_cycles=charged["sram_read"],
         sram_write_cycles=charged["sram_write"],
         depth_cycles=blocks * sum(s.depth for s in plan.stages),
-        spill_cycles=_ceil_div(spill_bytes, spec.io_bytes_per_cycle),
+        spill_cycles=ceil_div(spill_bytes, spec.io_bytes_per_cycle),
         adds=rows * sum(s.adds for s in plan.stages),
         multiplies=rows * sum(s.multiplies for s in plan.stages),
         sram_read_bytes=rows * sum(s.read_bytes for s in plan.stages),
@@ -138,22 +139,18 @@ def _block_rows(spec: AsicSpec, plan: Schedule, rows: int, columns: int, beside:
     outside = _occupied_bytes(plan, rows + beside, 0)
     a_row = _occupied_bytes(plan, rows + beside, 1) - outside
     fitting = (spec.sram_bytes - outside) // a_row if a_row > 0 else 0
-    return max(min(fitting, rows), min(rows, _ceil_div(max(spec.adders, spec.multipliers), columns)))
+    return max(min(fitting, rows), min(rows, ceil_div(max(spec.adders, spec.multipliers), columns)))
 
 
 def _limit(spec: AsicSpec, stage: Stage, rows: int) -> tuple[int, str]:
     """Cycles until the last element of ``stage`` has started, and what limits that (the first of equals)."""
-    adder = _ceil_div(rows * stage.adds, spec.adders)
-    multiplier = _ceil_div(rows * stage.multiplies, spec.multipliers)
-    sram_read = _ceil_div(rows * stage.read_bytes, spec.sram_read_bytes_per_cycle)
-    sram_write = _ceil_div(rows * stage.write_bytes, spec.sram_write_bytes_per_cycle)
+    adder = ceil_div(rows * stage.adds, spec.adders)
+    multiplier = ceil_div(rows * stage.multiplies, spec.multipliers)
+    sram_read = ceil_div(rows * stage.read_bytes, spec.sram_read_bytes_per_cycle)
+    sram_write = ceil_div(rows * stage.write_bytes, spec.sram_write_bytes_per_cycle)
     cycles = max(adder, multiplier, sram_read, sram_write)
     if cycles == adder:
         return cycles, "adder"
     if cycles == multiplier:
         return cycles, "multiplier"
     return cycles, "sram_read" if cycles == sram_read else "sram_write"
-
-
-def _ceil_div(a: int, b: int) -> int:
-    return -(-a // b)

@@ -19,7 +19,8 @@ from typing import Any, NamedTuple, TypeAlias
 
 from pimsim.asic.datapath import PRIMITIVES, Datapath, Unit
 from pimsim.asic.operations import find
-from pimsim.asic.spec import BF16_BYTES, AsicSpec
+from pimsim.asic.spec import AsicSpec
+from pimsim.units import BF16_BYTES
 
 Size: TypeAlias = Any
 """int, or int64 array."""

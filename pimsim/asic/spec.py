@@ -10,13 +10,12 @@ from dataclasses import dataclass, fields
 from typing import Literal, get_args, get_type_hints
 
 from pimsim.errors import InputError, Problem, nearest
+from pimsim.units import BF16_BYTES
 
 Format = Literal["bf16", "fp32"]
 RangeReduction = Literal["split", "halving", "none"]
 Overflow = Literal["spill", "error"]
 PowerPolicy = Literal["always-on", "when-busy"]
-
-BF16_BYTES = 2
 
 
 @dataclass(frozen=True)

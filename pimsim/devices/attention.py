@@ -17,11 +17,11 @@ import numpy as np
 from pimsim.devices.lane import Lane, Places
 from pimsim.devices.stage import Member
 from pimsim.kernels import contend_layout as at
-from pimsim.mapping.geometry import ceil_div
 from pimsim.mapping.neupims import NeuPimsLayout
 from pimsim.npu.clock import NpuClock
 from pimsim.npu.spec import NpuSpec
 from pimsim.npu.vector import row_cycles
+from pimsim.units import ceil_div
 
 
 @dataclass(frozen=True)

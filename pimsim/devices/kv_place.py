@@ -15,8 +15,9 @@ from pimsim.devices.attention import AttentionPlan
 from pimsim.devices.lane import Places
 from pimsim.devices.own import EMPTY, Own, by_channel, join
 from pimsim.devices.stage import Member
-from pimsim.mapping.geometry import ceil_div
 from pimsim.mapping.tensor import Geometry, Transfer
+from pimsim.units import ceil_div
+
 
 class KvInChannel:
     """Keys and values in the channel of their request."""

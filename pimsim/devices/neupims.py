@@ -22,11 +22,11 @@ from pimsim.devices.stage import LayerRows, Member, OpRecord, StageRecord, Stage
 from pimsim.devices.tally import Tally
 from pimsim.dram.controller.contend_channel import Sink
 from pimsim.errors import InputError, Problem, SimulationError
-from pimsim.mapping.geometry import ceil_div
 from pimsim.mapping.tensor import Geometry, TensorMap, Transfer
 from pimsim.model.architecture import Architecture
 from pimsim.npu.clock import NpuClock
 from pimsim.schedule.setting import Space
+from pimsim.units import ceil_div
 
 VECTOR_ROWS = 32
 """Rows of every bank for q and P of requests on their way, and as many for results."""

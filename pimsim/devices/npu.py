@@ -17,7 +17,6 @@ import numpy as np
 from pimsim.devices.own import Own
 from pimsim.devices.pipeline import Pipeline
 from pimsim.devices.stage import Member, NpuOp, OpRecord
-from pimsim.mapping.geometry import ceil_div
 from pimsim.mapping.tensor import NOTHING, TensorMap, Transfer
 from pimsim.npu.clock import NpuClock
 from pimsim.npu.dataflows import folds
@@ -25,6 +24,7 @@ from pimsim.npu.fold import Folds
 from pimsim.npu.spec import NpuSpec
 from pimsim.npu.tile import ACCUMULATOR_BYTES, Tile, tiles
 from pimsim.npu.vector import row_cycles
+from pimsim.units import ceil_div
 
 GROUPS = 16
 """Groups of rows that a vector operator's rows are handled in, at most."""
@@ -169,12 +169,25 @@ class Npu:
                 self._by_tokens(op, work, tile, asked[number], run)
             else:
                 self._by_columns(op, work, tile, asked[number], run)
+            if op.fused and number == len(cut) - 1:
+                self._fuse(op, work, run)
             if number + 2 < len(cut):
                 asked.append(self._ask(op, work, cut[number + 2], run.streamed))
             self._flush(work)
         work.busy_cycles = run.busy
         work.scratchpad_bytes += run.moved
         return run.done
+
+    def _fuse(self, op: NpuOp, work: Work, run: Pipeline) -> None:
+        """The results pass the vector units before they are stored."""
+        cycles = 0
+        for kind, rows, elements in op.fused:
+            row = row_cycles(self.spec, kind, 0 if "lost_vector_sizes" in self.keys else elements)
+            cycles += row if "unbounded_vector" in self.keys else ceil_div(rows, self.vector_units) * row
+            work.vector_cycles += rows * row
+            work.elements += rows * elements
+        run.done += self.clock.ticks(cycles)
+        work.waiting = [(what, max(tick, run.done)) for what, tick in work.waiting]
 
     def _by_columns(self, op: NpuOp, work: Work, tile: Tile, asked: Asked, run: Pipeline) -> None:
         """Weights or outputs stay: a tile as a whole; its results wait in the accumulator for the last of its tokens, if it holds them."""

@@ -16,8 +16,8 @@ from pimsim.devices.stage import Member, OpRecord, StageRecord, StageWork
 from pimsim.dram.controller.contend_channel import CAUSES
 from pimsim.errors import SimulationError
 from pimsim.kernels import contend_layout as at
-from pimsim.mapping.geometry import ceil_div
 from pimsim.mapping.neupims import Counts
+from pimsim.units import ceil_div
 
 if TYPE_CHECKING:
     from pimsim.devices.lane import Lane

@@ -7,9 +7,9 @@ multipliers busy. A run that is faster than a bound is wrong.
 from __future__ import annotations
 
 from pimsim.asic.latency import cost
-from pimsim.mapping.geometry import ceil_div
 from pimsim.mapping.pim_gpt import PimGptMapping, asic_work
 from pimsim.model.operator import Operator
+from pimsim.units import ceil_div
 
 
 def bound_ticks(mapping: PimGptMapping, op: Operator) -> int:

@@ -8,9 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
-from pimsim.mapping.geometry import HeadWeights, Keys, Memory, Values, Weights, ceil_div
+from pimsim.mapping.geometry import HeadWeights, Keys, Memory, Values, Weights
 from pimsim.model.dtype import size_bytes
 from pimsim.model.operator import Operator
+from pimsim.units import ceil_div
 
 
 @dataclass(frozen=True, slots=True)

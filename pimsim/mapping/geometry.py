@@ -26,12 +26,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-BF16_BITS = 16
-
-
-def ceil_div(a: int, b: int) -> int:
-    """a / b, rounded up."""
-    return -(-a // b)
+from pimsim.units import BF16_BITS, ceil_div
 
 
 def cache_slot(tokens: int, attended: int) -> int:

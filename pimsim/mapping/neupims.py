@@ -23,7 +23,7 @@ import numpy as np
 
 from pimsim.errors import InputError, Problem
 from pimsim.kernels import contend_layout as at
-from pimsim.mapping.geometry import ceil_div
+from pimsim.units import ceil_div
 
 OPS = ("logit", "attend", "both")
 

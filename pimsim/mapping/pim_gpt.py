@@ -18,17 +18,19 @@ from pimsim.asic.latency import cost
 from pimsim.asic.operations import OPERATIONS
 from pimsim.asic.spec import AsicSpec
 from pimsim.mapping.cache import attended, splits, value_dim
-from pimsim.mapping.geometry import BF16_BITS, HeadWeights, Keys, Memory, Values, Weights, cache_slot, ceil_div
+from pimsim.mapping.geometry import HeadWeights, Keys, Memory, Values, Weights, cache_slot
 from pimsim.mapping.pim_gpt_program import Commands, Pace, Programs
 from pimsim.mapping.placement import Placement
 from pimsim.mapping.program import ProgramLibrary
 from pimsim.mapping.task import Task, TaskList
 from pimsim.model.dtype import BITS
 from pimsim.model.operator import Operator
+from pimsim.model.operators.norm import NORMS
 from pimsim.model.trace import Block, Step
+from pimsim.units import BF16_BITS, ceil_div
 
-NORMS = frozenset({"layernorm", "rmsnorm", "softmax"})
-"""Kinds that the ASIC computes row by row; they need all of their input first."""
+BY_ROW = frozenset({*NORMS, "softmax"})
+"""Kinds that the ASIC computes row by row, of as many elements as they put out; they need all of their input first."""
 STORED = frozenset({"matvec", "head_matvec", "kv_append", "score", "attend"})
 """Kinds whose operand in the memory may be narrower than 16 bits."""
 
@@ -57,7 +59,7 @@ def asic_work(op: Operator) -> tuple[tuple[str, int, int], ...]:
         return (("evict", op.heads, op.context),)
     if op.kind not in OPERATIONS:
         return ()
-    rows = op.rows // op.cols if op.kind in NORMS else op.rows
+    rows = op.rows // op.cols if op.kind in BY_ROW else op.rows
     return ((op.kind, rows, op.cols if OPERATIONS[op.kind].by_row else 1),)
 
 

@@ -9,12 +9,13 @@ from pimsim.asic.operations import OPERATIONS, find
 from pimsim.asic.spec import AsicSpec
 from pimsim.errors import InputError, Problem
 from pimsim.mapping.cache import attended, splits, value_dim
-from pimsim.mapping.geometry import BF16_BITS, HeadWeights, Keys, Memory, Values, Weights, ceil_div
+from pimsim.mapping.geometry import HeadWeights, Keys, Memory, Values, Weights
 from pimsim.mapping.pim_gpt import asic_work, held
 from pimsim.model.architecture import Architecture
 from pimsim.model.dtype import BITS
 from pimsim.model.operator import KINDS, Operator
 from pimsim.model.trace import Block, Trace
+from pimsim.units import BF16_BITS, ceil_div
 
 _EXPERT = re.compile(r"^experts\.\d+\.")
 FIXED = frozenset({"matvec", "head_matvec", "embed"})

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from pimsim.mapping.geometry import HeadWeights, Keys, Memory, Values, Weights, ceil_div
+from pimsim.mapping.geometry import HeadWeights, Keys, Memory, Values, Weights
 from pimsim.mapping.program import ProgramBuilder, ProgramLibrary
+from pimsim.units import ceil_div
 
 
 @dataclass(frozen=True)

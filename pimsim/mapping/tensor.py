@@ -17,7 +17,7 @@ from functools import cached_property
 import numpy as np
 
 from pimsim.errors import InputError, Problem
-from pimsim.mapping.geometry import ceil_div
+from pimsim.units import ceil_div
 
 
 @dataclass(frozen=True)

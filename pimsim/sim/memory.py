@@ -7,13 +7,11 @@ from dataclasses import replace
 from pimsim import units
 from pimsim.config import ControllerConfig, MemoryConfig, PimConfig
 from pimsim.dram.compile import Compiled, compile_part, complete_timing
-from pimsim.dram.spec import Effect, Organization, Standard
+from pimsim.dram.spec import Effect, Standard
 from pimsim.dram.standards import always_clocked, for_policy, standard
 from pimsim.errors import InputError, Problem
-from pimsim.mapping.geometry import ceil_div
 from pimsim.pim.command_set import CommandSet, command_set
-
-BF16_BYTES = 2
+from pimsim.units import BF16_BYTES, ceil_div
 
 
 def pim_command_set(memory: MemoryConfig) -> CommandSet:
@@ -29,17 +27,6 @@ def pim_command_set(memory: MemoryConfig) -> CommandSet:
     if memory.row_buffers == 1 and any(c.row_buffer for c in found.commands):
         return command_set(f"{found.name}-single")
     return found
-
-
-def seen_organization(memory: MemoryConfig, controller: ControllerConfig) -> Organization:
-    """The organisation of a channel as the controller's policy sees it.
-
-    Under ``dramsim3-fr32`` an HBM2 channel has one rank: DRAMsim3 has no pseudo channels, each is a channel of its own there.
-
-    Raises:
-        InputError: the policy does not know the standard.
-    """
-    return for_policy(standard(memory.standard), controller.policy).fitted(memory.organization)
 
 
 def compile_memory(memory: MemoryConfig, controller: ControllerConfig, pim: PimConfig | None = None) -> Compiled:

@@ -11,13 +11,14 @@ from pimsim.config.base import Config
 from pimsim.devices.package import Options, PimPackage
 from pimsim.dram.compile import Compiled
 from pimsim.errors import InputError, Problem
-from pimsim.mapping.geometry import Memory, ceil_div
+from pimsim.mapping.geometry import Memory
 from pimsim.mapping.pim_gpt import PimGptMapping
 from pimsim.mapping.pim_gpt_demand import demands
 from pimsim.mapping.pim_gpt_program import Commands, Pace, Programs
 from pimsim.mapping.placement import place
 from pimsim.model.trace import Trace
-from pimsim.sim.memory import BF16_BYTES, compile_memory, pim_command_set
+from pimsim.sim.memory import compile_memory, pim_command_set
+from pimsim.units import BF16_BYTES, ceil_div
 
 FAW_BANKS = 4
 """Activations that tFAW allows (JESD250: four-bank activation window)."""

@@ -21,11 +21,12 @@ from pimsim.mapping.functional.check import Check, Findings, Place, Stored, chec
 from pimsim.mapping.functional.execution import PimGptFunctional
 from pimsim.mapping.functional.flow import Flow, Numbers
 from pimsim.mapping.functional.memory import Array
-from pimsim.mapping.geometry import BF16_BITS, cache_slot
+from pimsim.mapping.geometry import cache_slot
 from pimsim.model.dtype import BITS
 from pimsim.model.operator import KINDS, Operator
 from pimsim.model.trace import Block, Step, Trace
 from pimsim.sim.pim_gpt import PimGptSystem, build
+from pimsim.units import BF16_BITS
 
 OVERLAPS = ("none", "pipelined")
 APPENDED_ELEMENTS = 1 << 17

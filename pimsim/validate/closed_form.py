@@ -20,16 +20,10 @@ from pimsim import units
 from pimsim.asic.spec import AsicSpec
 from pimsim.config import SystemConfig
 from pimsim.model.architecture import Architecture
+from pimsim.units import BF16_BYTES, ceil_div
 
 CAUSES = ("weights", "scores", "attention", "buffer_fill", "result_read", "k_append", "v_append", "refresh", "asic", "idle")
 """``weights``, ``scores`` and ``attention`` are MACs with the opening and closing of their rows; the rest is what it says."""
-
-BF16_BYTES = 2
-
-
-def ceil_div(a: int, b: int) -> int:
-    """a / b, rounded up."""
-    return -(-a // b)
 
 
 @dataclass(frozen=True)

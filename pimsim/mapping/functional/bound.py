@@ -16,8 +16,8 @@ import numpy as np
 from pimsim.asic.spec import AsicSpec
 from pimsim.mapping.functional.memory import Array
 from pimsim.mapping.functional.reference import FORGETTING, Exact, softmax, softmax_scale
-from pimsim.mapping.geometry import ceil_div
 from pimsim.model.operator import Operator
+from pimsim.units import ceil_div
 
 BF16 = 2.0**-8
 FP32 = 2.0**-24

@@ -29,9 +29,9 @@ from pimsim.mapping.cache import is_latent, value_dim
 from pimsim.mapping.functional.memory import Array, FunctionalError
 from pimsim.model.graph import INPUT
 from pimsim.model.operator import Operator
+from pimsim.model.operators.norm import NORMS
 from pimsim.model.trace import Block
 
-NORMS = frozenset({"layernorm", "rmsnorm"})
 GATED = frozenset({"swiglu", "geglu"})
 ROPE_THETA = 10000.0
 """Base of the rotary frequencies (arXiv 2104.09864); which base it is makes no difference to a memory."""

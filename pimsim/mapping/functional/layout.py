@@ -13,9 +13,10 @@ from typing import Protocol
 import numpy as np
 
 from pimsim.mapping.functional.memory import Array, FunctionalChannel, FunctionalError
-from pimsim.mapping.geometry import HeadWeights, Keys, Memory, Values, Weights, ceil_div
+from pimsim.mapping.geometry import HeadWeights, Keys, Memory, Values, Weights
 from pimsim.mapping.placement import Placement
 from pimsim.model.operator import Operator
+from pimsim.units import ceil_div
 
 NO_BURSTS: Array = np.zeros((0, 0), np.float32)
 

@@ -20,10 +20,10 @@ from pimsim.dram.compile import Compiled
 from pimsim.dram.spec import LEVELS, Effect
 from pimsim.errors import SimulationError
 from pimsim.kernels.program import LOOP
+from pimsim.units import BF16_BYTES
 
 Array = NDArray[np.floating[Any]]
 """binary32 unless said otherwise."""
-BF16_BYTES = 2
 
 
 class FunctionalError(SimulationError):

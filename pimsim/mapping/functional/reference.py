@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pimsim.mapping.functional.memory import Array, add_tree
-from pimsim.mapping.geometry import ceil_div
 from pimsim.model.operator import Operator
+from pimsim.units import ceil_div
 
 Exact = NDArray[np.float64]
 

@@ -11,6 +11,8 @@ from collections.abc import Iterable
 from pimsim.model.dtype import size_bytes
 from pimsim.model.operator import Cost, Fault, Shape, register
 
+NORMS = frozenset({"layernorm", "rmsnorm"})
+
 
 def _faults(s: Shape) -> Iterable[Fault]:
     if s.cols > 0 and s.rows % s.cols:

@@ -9,8 +9,8 @@ from pimsim.dram.spec import Effect
 from pimsim.results.pim_gpt.energy import OVER_PINS
 from pimsim.results.pim_gpt.time import by_cause, by_operator, seconds
 from pimsim.results.result import SCHEMA_VERSION
-from pimsim.sim.memory import BF16_BYTES
 from pimsim.sim.run import Run
+from pimsim.units import BF16_BYTES
 
 
 def summary(run: Run, energy_j: dict[str, float], checks: dict[str, bool | str]) -> dict[str, Any]:
