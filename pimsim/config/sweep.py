@@ -6,7 +6,8 @@ a range, and its numbers may have units: ``{range: [200 MHz, 1 GHz, 200 MHz]}`` 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -54,11 +55,6 @@ def _values(given: Any) -> tuple[Any, ...]:
     for value in values:
         if value is None or isinstance(value, (Mapping, list, tuple)):
             raise refuse("an empty value" if value is None else "a list or mapping as a value", "numbers, quantities, texts, true or false")
-    seen = set()
-    for value in values:
-        if (type(value), value) in seen:
-            raise refuse(f"'{value}' twice", "every value once")
-        seen.add((type(value), value))
     return values
 
 
@@ -213,13 +209,15 @@ def _copied(data: Any) -> Any:
 
 
 def _crossed(sweep: SweepConfig, document: Document) -> list[Problem]:
-    """Axes that are given twice, groups whose lengths differ."""
+    """Axes and values that are given twice, groups whose lengths differ."""
     found: list[Problem] = []
     seen: dict[str, KeyPath] = {name: ("axes", name) for name in sweep.axes}
     for name in ("system", "workload"):
         if name in document.data:
             seen.setdefault(name, (name,))
-    for name in sweep.axes:
+    for name, values in sweep.axes.items():
+        place = document.place(("axes", name))
+        found += [place.problem(("axes", name), f"'{value}' twice", "every value once") for value in _twice(values)]
         if name in document.data and name in ("system", "workload"):
             found.append(document.place(("axes", name)).problem(("axes", name), "is given twice", "once", at_key=True))
     for number, group in enumerate(sweep.zip):
@@ -232,7 +230,16 @@ def _crossed(sweep: SweepConfig, document: Document) -> list[Problem]:
         if len(set(lengths.values())) > 1:
             said = ", ".join(f"{name} {length}" for name, length in lengths.items())
             found.append(document.place(path).problem(path, f"axes of different lengths: {said}", "equally many values"))
+        for row in _twice(list(zip(*group.values(), strict=False))):
+            said = ", ".join(f"{name} {value}" for name, value in zip(group, row, strict=True))
+            found.append(document.place(path).problem(path, f"twice: {said}", "every combination once"))
     return found
+
+
+def _twice(values: Sequence[Any]) -> list[Any]:
+    """The values that come again."""
+    counted = Counter(map(repr, values))
+    return [value for value in dict.fromkeys(values) if counted[repr(value)] > 1]
 
 
 def _names(sweep: SweepConfig, document: Document) -> list[Problem]:

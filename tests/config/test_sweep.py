@@ -131,6 +131,12 @@ def test_a_condition_that_is_none_is_said_at_its_place(tmp_path: Path) -> None:
     assert said.startswith("2:5: when.0: 'open('x')' cannot stand in a condition; ")
 
 
+def test_a_value_may_come_again_in_a_group_but_not_a_whole_row() -> None:
+    load_sweep({"zip": {"a.x": [1, 1, 2], "a.y": [3, 4, 3]}})
+    with pytest.raises(InputError, match="zip: twice: a.x 1, a.y 3; every combination once"):
+        load_sweep({"zip": {"a.x": [1, 1, 2, 1], "a.y": [3, 4, 3, 3]}})
+
+
 def test_system_and_workload_may_be_axes() -> None:
     sweep = load_sweep({"axes": {"system": ["a", "b"]}, "zip": [{"workload": ["x", "y"], "p.q": [1, 2]}]})
     assert list(sweep.all_axes) == ["system", "workload", "p.q"]
