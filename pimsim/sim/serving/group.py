@@ -131,7 +131,7 @@ class Group:
             self.rest.merge(of_stage(self.device.idle(now)))
 
     def _pass(self, env: simpy.Environment, run: Run, begin: int) -> Generator[simpy.Event, Any, Passage]:
-        items = self.planner.items(run.sub_batches)
+        items = self.planner.items(run.sub_batches, run.iteration)
         guess = self.anchors.guess(items) if self.anchors is not None else None
         if guess is not None and guess.account is not None:
             yield env.timeout(guess.account[("ticks",)] * self.device.tick_fs)

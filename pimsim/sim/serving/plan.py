@@ -14,6 +14,7 @@ import numpy as np
 
 from pimsim.devices.stage import LayerRows, Member, NpuOp, StageWork, decoder_stage_ops
 from pimsim.model.architecture import Architecture
+from pimsim.model.routing import Routing
 from pimsim.schedule.event import Work
 from pimsim.schedule.kv import Allocation, PimLayout, Ranges
 from pimsim.schedule.sub_batch import FFN, MHA, QKV, Part, Stage, stages
@@ -43,6 +44,7 @@ class Planner:
     Attributes:
         part: the decoder as the device holds it; layout: of its KV space.
         extent: ``workload.part``. stand_in: one layer stands for all others of its kind.
+        routing: how tokens choose experts, where the model has them. first_layer: of the model, number of this part's layer 0.
         in_memory: whether attention of a batch's decoding requests is computed in the memory.
     """
 
@@ -51,11 +53,15 @@ class Planner:
     extent: str = "all"
     stand_in: bool = False
     in_memory: Callable[[Sequence[Work]], bool] = bool
+    routing: Routing | None = None
+    first_layer: int = 0
+    _step: int = 0
     _rows: dict[Allocation, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
 
-    def items(self, sub_batches: Sequence[Sequence[Work]]) -> list[Item]:
+    def items(self, sub_batches: Sequence[Sequence[Work]], iteration: int = 0) -> list[Item]:
         """The stages of an iteration, in order."""
         self._rows.clear()
+        self._step = iteration
         batches = [batch for batch in sub_batches if batch]
         if self.extent in PARTS:
             graph = [stage for stage in stages(1, 1) if stage.name in PARTS[self.extent]]
@@ -118,7 +124,8 @@ class Planner:
         for piece in stage.npu:
             batch, layer = batches[piece.sub_batch], layers[piece.layer]
             members = self._members(batch, layer)
-            npu += decoder_stage_ops(self.part, members, "qkv" if piece.name == QKV else "ffn", layer, f"batch{piece.sub_batch}")
+            npu += decoder_stage_ops(self.part, members, "qkv" if piece.name == QKV else "ffn", layer, f"batch{piece.sub_batch}",
+                                     self._experts(members, layer) if piece.name == FFN else ())
             if piece.name == FFN:
                 reductions += [sum(member.tokens for member in members)] * 2
         for piece in stage.pim:
@@ -129,6 +136,15 @@ class Planner:
             npu += decoder_stage_ops(self.part, there, "attention", layers[piece.layer], f"batch{piece.sub_batch}")
             pim += here
         return Item(StageWork(stage.name, tuple(npu), tuple(pim)), repeat, tuple(reductions))
+
+    def _experts(self, members: Sequence[Member], layer: int) -> tuple[int, ...]:
+        """Tokens of each expert of a layer."""
+        if self.routing is None or not self.part.sparse(layer):
+            return ()
+        tokens = [0] * self.part.experts
+        for expert, number in self.routing.loads(self._step, self.first_layer + layer, sum(member.tokens for member in members)):
+            tokens[expert] = number
+        return tuple(tokens)
 
     def _members(self, batch: Sequence[Work], layer: int) -> tuple[Member, ...]:
         window = self.part.window(layer)

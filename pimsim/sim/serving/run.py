@@ -14,6 +14,7 @@ from pimsim.errors import InputError, Problem
 from pimsim.model.architecture import Architecture
 from pimsim.model.dtype import size_bytes
 from pimsim.model.importer import load_architecture
+from pimsim.model.routing import Routing, make_routing
 from pimsim.schedule.collective import Link
 from pimsim.schedule.event import Run
 from pimsim.schedule.iteration import State
@@ -123,7 +124,7 @@ def simulate(config: SystemConfig, workload: WorkloadConfig, make_device: MakeDe
     estimates = _estimates(config, parts[0], state, devices[0].tick_fs, unit)
     observed = Observed(stage_ended)
     anchors = {part.layers: Anchors(estimates) for part in parts} if "iterations" in approximate and workload.part == "all" else {}
-    groups = [_group(n, config, workload, devices[n], parts[n], state, parallel, unit, estimates, anchors.get(parts[n].layers),
+    groups = [_group(n, config, workload, devices[n], parts, state, parallel, unit, estimates, anchors.get(parts[n].layers),
                      approximate, observed, kept or range(int(workload.part == "block"))) for n in range(parallel.pipeline)]
     limit = 1 if workload.part != "all" else workload.iterations
     server = Server(state, groups, requests, limit, progress=progress)
@@ -172,6 +173,7 @@ def _model_name(workload: WorkloadConfig) -> str:
 def _check_workload(workload: WorkloadConfig, architecture: Architecture) -> None:
     problems = [Problem("is not part of a serving run", "false", key=f"workload.{key}")
                 for key in ("lm_head", "embedding") if getattr(workload, key)]
+    problems += workload.beyond_serving()
     if size_bytes(1024, workload.dtype) != 2048:
         problems.append(Problem(f"{workload.dtype} has not 2 bytes an element", "fp16, bf16", key="workload.dtype"))
     if workload.arrivals is not None and workload.arrivals.number and workload.part != "all":
@@ -209,12 +211,14 @@ def pin_bandwidth(config: SystemConfig) -> int:
     return config.memory.channels * config.memory.pins * config.memory.pin_rate // 8
 
 
-def _group(number: int, config: SystemConfig, workload: WorkloadConfig, device: Device, part: Architecture, state: State,
+def _group(number: int, config: SystemConfig, workload: WorkloadConfig, device: Device, parts: Sequence[Architecture], state: State,
            parallel: Parallel, unit: str, estimates: Estimates, anchors: Anchors | None, approximate: frozenset[str],
            observed: Observed, kept: range) -> Group:  # fmt: skip
+    part = parts[number]
     layout: Any = state.kv.layout
     inside: Mapping[str, Any] = {PIM: bool, NPU: _never, "crossover": estimates.memory_is_quicker}
-    planner = Planner(part, layout, workload.part, "layers" in approximate, inside[unit])
+    planner = Planner(part, layout, workload.part, "layers" in approximate, inside[unit], _routing(workload, part),
+                      sum(before.layers for before in parts[:number]))
     link = config.parallel.link
     network = Network(parallel.tensor, config.parallel.topology, None if link is None else Link(link.bandwidth, link.latency),
                       part.hidden * estimates.npu.precision_bytes)
@@ -231,6 +235,13 @@ def _group(number: int, config: SystemConfig, workload: WorkloadConfig, device: 
 
     exact = not approximate or workload.part != "all"
     return Group(number, device, planner, network, exact, anchors, _ignore, estimates.bound_ticks, watch, kept)
+
+
+def _routing(workload: WorkloadConfig, part: Architecture) -> Routing | None:
+    """How tokens choose experts; None where the model has none."""
+    if not part.experts:
+        return None
+    return make_routing(workload.routing, part.experts, part.experts_per_token, workload.batch, workload.seed)
 
 
 def _never(batch: Sequence[Any]) -> bool:

@@ -1,14 +1,18 @@
 """Serving runs, on a device that simulates nothing: what is run, when, and what the result says of it."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from pimsim import config
 from pimsim.errors import InputError
 from pimsim.results.neupims import result
 from pimsim.results.neupims.total import Totals
-from pimsim.sim.serving.run import Serving
+from pimsim.sim.serving.run import Serving, simulate
+
+from .fake import FakeDevice
 
 Serve = Callable[..., Serving]
 
@@ -182,3 +186,21 @@ def test_what_cannot_be_run_is_refused_by_its_key(serve: Serve, override: str, s
 ])  # fmt: skip
 def test_what_the_configuration_does_not_have_is_refused(serve: Serve, override: str, key: str) -> None:
     assert any(key in problem for problem in problems(serve, override))
+
+
+def test_experts_get_the_tokens_that_the_routing_says(tmp_path: Path) -> None:
+    moe = {"model_type": "mixtral", "num_hidden_layers": 2, "hidden_size": 64, "num_attention_heads": 4, "num_key_value_heads": 2,
+           "intermediate_size": 96, "num_local_experts": 4, "num_experts_per_tok": 2, "vocab_size": 50,
+           "max_position_embeddings": 512}  # fmt: skip
+    (tmp_path / "config.json").write_text(json.dumps(moe))
+    (tmp_path / "routes.csv").write_text("step,layer,expert,tokens\n0,0,1,3\n0,0,3,3\n0,1,0,3\n0,1,2,3\n")
+    (tmp_path / "w.yaml").write_text("model: config.json\nbatch: 3\nprompt_tokens: 9\noutput_tokens: 1\nprefill: elsewhere\n")
+    loaded = config.load("neupims", tmp_path / "w.yaml", [f"workload.routing={tmp_path / 'routes.csv'}"])
+    works = simulate(*loaded, lambda system, part: FakeDevice(system, part)).groups[0].device.works
+    chosen = [{op.name.split(".")[1] for op in work.npu if "expert" in op.name} for work in works if work.name == "E"]
+    assert chosen == [{"expert1", "expert3"}, {"expert0", "expert2"}]
+
+
+@pytest.mark.parametrize("override", ["workload.weight_dtype=int8", "workload.decoding.kv_budget=32", "workload.dtype=fp8"])
+def test_what_serving_does_not_do_is_refused(serve: Serve, override: str) -> None:
+    assert problems(serve, override)
