@@ -8,13 +8,13 @@ _GPT = ("gpt2-small", "gpt2-medium", "gpt2-large", "gpt2-xl", "gpt3-small", "gpt
 _NO_CACHE = "execution.kv_cache=false"
 _PIM_GPT = Setting("pim-gpt", "as shipped")
 _T4 = (
-    Setting("gpu-t4", "PyTorch eager, KV cache"),
-    Setting("gpu-t4", "PyTorch eager, every token recomputes all", (_NO_CACHE,)),
+    Setting("gpu-t4", "eager, KV cache"),
+    Setting("gpu-t4", "eager, no KV cache", (_NO_CACHE,)),
     Setting("gpu-t4", "CUDA graphs, fused attention", ("execution.mode=graph", "execution.attention=fused")),
 )
 _XEON = (
-    Setting("cpu-xeon-6154", "PyTorch eager fp32, KV cache"),
-    Setting("cpu-xeon-6154", "PyTorch eager fp32, every token recomputes all", (_NO_CACHE,)),
+    Setting("cpu-xeon-6154", "eager fp32, KV cache"),
+    Setting("cpu-xeon-6154", "eager fp32, no KV cache", (_NO_CACHE,)),
 )
 _OVER = {
     "gpu-t4": ("T4", (41.0, 137.0), (123.0, 383.0)),
@@ -34,7 +34,7 @@ def _pim_gpt_claims() -> tuple[tuple[Setting, Claim, Setting], ...]:
 _NEUPIMS = Setting("neupims", "sub-batches from 256 requests on", ("scheduler.sub_batches=auto",))
 _NAIVE = Setting("npu-pim", "one row buffer, no sub-batches", ("scheduler.sub_batches=off",))
 _NPU = Setting("npu-only", "attention streams K and V over the pins")
-_GPU = Setting("gpu-a100-40", "PyTorch eager, separate attention", ("execution.mode=eager", "execution.attention=separate"))
+_GPU = Setting("gpu-a100-40", "eager, separate attention", ("execution.mode=eager", "execution.attention=separate"))
 _GPU_GRAPH = Setting("gpu-a100-40", "CUDA graphs, fused attention")
 
 

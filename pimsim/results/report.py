@@ -59,6 +59,8 @@ def causes(s: Mapping[str, Any]) -> dict[str, dict[str, float]]:
     views = {f"Cycles of a channel, {label(view)}": cycles for view, cycles in (s.get("cycles_by_cause_of") or {}).items()}
     if not views and s.get("cycles_by_cause"):
         views = {"Cycles of a channel by cause": s["cycles_by_cause"]}
+    if s.get("time_by_limit_s"):
+        views["Time by what limits it"] = s["time_by_limit_s"]
     return {title: {cause: cycles / (sum(view.values()) or 1) for cause, cycles in view.items()} for title, view in views.items()}
 
 
