@@ -88,7 +88,7 @@ def baselines() -> Iterator[Figure]:
     """Speed and energy efficiency over the paper's GPU and CPU, lowest and highest of the eight models, under each assumption."""
     for line in _lines():
         for name, theirs, ours in line.pairs:
-            yield Figure(f"{name} {line.claim.what} over {line.claim.over} ({line.setting.assumption})", PAPER, ours, theirs, "x",
+            yield Figure(f"{line.claim.what} over {line.claim.over}, {name}: {line.setting.assumption}", PAPER, ours, theirs, "x",
                          reason="what the paper ran on its GPU and CPU is not known: a row for each assumption (docs/baselines.md)",
                          command="pimsim compare --paper pim-gpt")
 
