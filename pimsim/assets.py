@@ -30,6 +30,7 @@ _KINDS = {
     "asic": _Kind("hwconfigs/asic", "*.yaml", "an ASIC"),
     "npu": _Kind("hwconfigs/npu", "*.yaml", "an NPU"),
     "efficiency": _Kind("hwconfigs/efficiency", "*.yaml", "a set of efficiencies"),
+    "area": _Kind("hwconfigs/area", "*.yaml", "a set of areas"),
     "workload": _Kind("workloads", "*.yaml", "a workload"),
     "model": _Kind("workloads/models", "*/config.json", "a model"),
     "sweep": _Kind("sweeps", "*.yaml", "a sweep"),

@@ -17,6 +17,7 @@ PART_SECTIONS = {
     "asic": ("asic",),
     "npu": ("npu",),
     "efficiency": ("efficiency",),
+    "area": ("area",),
 }
 """Kind of part -> the sections of a system that its file may hold; the first one names it, with its key ``part``."""
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
+from pimsim.config.area import AreaConfig
 from pimsim.config.asic import AsicConfig
 from pimsim.config.base import Config, Described, Frozen
 from pimsim.config.controller import ControllerConfig
@@ -79,6 +80,7 @@ class SystemConfig(DramConfig):
     """which builder makes it (pim-gpt, neupims, ...)"""
     asic: AsicConfig | None = None
     npu: NpuConfig | None = None
+    area: AreaConfig | None = None
     mapping: str
     """where tensors lie and how operators become commands"""
     placement: str | Frozen[str] = "fixed"

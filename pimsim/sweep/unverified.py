@@ -48,7 +48,8 @@ def tornado(sweep: SweepConfig, session: Session, share: float) -> Done:
     base = planner.resolve(0, values)
     if base.problems:
         raise InputError(base.problems)
-    numbers = [number for number in _unverified(base, share) if number.path not in values]
+    weighed = any(name.startswith("area_mm2") for name in sweep.objectives)
+    numbers = [n for n in _unverified(base, share) if n.path not in values and (weighed or not n.path.startswith("area."))]
     if not numbers:
         raise InputError(Problem("no number behind the baseline is unverified", file=planner._file))
     whole = values | {number.path: number.value for number in numbers}

@@ -10,6 +10,7 @@ from typing import Any
 
 from pimsim import __version__, units
 from pimsim.dram.spec import Effect
+from pimsim.results.area import area_mm2
 from pimsim.results.neupims.energy import compiled_part, pin_bytes
 from pimsim.results.neupims.table import operator_rows, stage_rows
 from pimsim.results.neupims.total import Totals
@@ -45,6 +46,7 @@ def summary(totals: Totals, energy_j: dict[str, float], checks: dict[str, bool |
         "macs": sum(totals.all.under("macs").values()),
         "bandwidth": _bandwidth(totals),
         "peaks": _peaks(totals),
+        "area_mm2": area_mm2(run.config),
         "bytes_over_pins": pin_bytes(totals),
         "bytes_conventional": 0,
         "data_movement_reduction": None,

@@ -6,6 +6,7 @@ from typing import Any
 
 from pimsim import __version__, units
 from pimsim.dram.spec import Effect
+from pimsim.results.area import area_mm2
 from pimsim.results.pim_gpt.energy import OVER_PINS
 from pimsim.results.pim_gpt.time import by_cause, by_operator, seconds
 from pimsim.results.result import SCHEMA_VERSION
@@ -55,6 +56,7 @@ def summary(run: Run, energy_j: dict[str, float], checks: dict[str, bool | str])
         "share_by_cause": {name: ticks / (cycles * channels) for name, ticks in causes.items()},
         "bound_s": seconds(run, sum(w.bound_ticks for w in recorder.work.values())),
         "bound_by_op_s": {name: seconds(run, w.bound_ticks) for name, w in recorder.work.items()},
+        "area_mm2": area_mm2(config),
         "rows_used": run.system.mapping.placement.rows_used,
         "checks": checks,
         "host": {
