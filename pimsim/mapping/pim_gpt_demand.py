@@ -29,7 +29,8 @@ def demands(memory: Memory, asic: AsicSpec, trace: Trace, *, scale: bool = False
     Those are as many as the layer with the most ever attends to: with an attention window in all layers, as many as that is long. Where
     layers differ, all get as much as the largest, as they are folded into one block (and so lie evenly spaced) until a window is full.
 
-    Of a mixture of experts, all are there, whichever of them the trace uses; of a matrix that is used in part, all of it.
+    Of a mixture of experts, all are there, whichever of them the trace uses (all that it uses, where it has no architecture); of a
+    matrix that is used in part, all of it.
     ``scale``: see :meth:`Memory.holding`.
 
     Raises:
@@ -62,6 +63,8 @@ def demands(memory: Memory, asic: AsicSpec, trace: Trace, *, scale: bool = False
                         rows[at] = max(rows.get(at, 0), need)
     if problems:
         raise InputError(dict.fromkeys(problems.values()))
+    if trace.architecture is None:
+        _alike(rows)
     for block in sorted(seen.values(), key=lambda block: (block.first_layer, block.repeat)):
         # layers that are folded into one block lie evenly spaced, so they get the rows of the largest
         fixed = [i for i, op in enumerate(block.operators) if op.kind in FIXED and not _of_expert(op.name)]
@@ -69,6 +72,15 @@ def demands(memory: Memory, asic: AsicSpec, trace: Trace, *, scale: bool = False
             layers = [(block.first_layer + r, name) for r in range(block.repeat)]
             rows.update(dict.fromkeys(layers, max(rows[layer] for layer in layers)))
     return rows, capacity
+
+
+def _alike(rows: dict[tuple[int, str], int]) -> None:
+    """Give all layers with experts the same ones in the same order: a trace without an architecture names only those it uses."""
+    found = {key: rows.pop(key) for key in list(rows) if _of_expert(key[1])}
+    needs: dict[str, int] = {}
+    for (_, name), need in found.items():
+        needs[name] = max(needs.get(name, 0), need)
+    rows.update({(layer, name): needs[name] for layer in sorted({layer for layer, _ in found}) for name in sorted(needs)})
 
 
 def _held_tokens(block: Block) -> int:

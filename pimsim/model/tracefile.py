@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from pimsim.errors import InputError, Problem, nearest
+from pimsim.model import operators as _operators  # noqa: F401  registers the kinds
 from pimsim.model.dtype import BITS
 from pimsim.model.fold import MAX_PROBLEMS, Rows, check, fold
 from pimsim.model.operator import KINDS, PHASES, Cost, Operator, Shape

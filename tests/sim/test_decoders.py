@@ -1,6 +1,9 @@
 """Decoders of today on a PIM-GPT large enough for them: they run, keep every law, and compute on scaled-down shapes."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,9 +13,12 @@ from pimsim.config import load_system, load_workload
 from pimsim.errors import InputError
 from pimsim.model.importer import load_architecture
 from pimsim.model.lowering import lower_workload
-from pimsim.sim.run import build
+from pimsim.model.trace import Trace
+from pimsim.model.tracefile import write_trace
+from pimsim.sim.run import build, simulate
 from pimsim.sim.verify import verify
 
+ROOT = str(Path(__file__).parents[2])
 LLAMA = {"hidden_size": 96, "num_hidden_layers": 2, "num_attention_heads": 6, "num_key_value_heads": 2, "intermediate_size": 160,
          "vocab_size": 203, "max_position_embeddings": 128, "torch_dtype": "bfloat16", "hidden_act": "silu", "rms_norm_eps": 1e-5,
          "tie_word_embeddings": False}  # fmt: skip
@@ -61,6 +67,22 @@ def test_all_experts_are_in_the_memory() -> None:
     held = sum(region.rows for (_, name), region in placement.regions.items() if not name.startswith("kv")) * row_bytes
     weights = 2 * load_architecture("mixtral-8x7b").parameters()["blocks"]
     assert weights <= held < 1.01 * weights
+
+
+def test_an_expanded_trace_of_experts_drawn_at_random_runs_alike(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({**SCALED_DOWN["mixtral-8x7b"], "num_hidden_layers": 6}))
+    trace = lower_workload(load_workload(tmp_path / "config.json", ["workload.output_tokens=12", "workload.routing=uniform"]))
+    again = Trace.from_operators(trace.operators())
+    assert any(block.repeat > 1 for step in again.steps for block in step.blocks)  # neighbours that drew the same experts
+    system = load_system("pim-gpt-large", SMALL)
+    ticks = [simulate(system, run).system.package.now for run in (trace, again)]
+    assert ticks[0] == ticks[1]
+
+
+def test_a_trace_file_is_read_before_anything_else(tmp_path: Path) -> None:
+    code = "from pathlib import Path; from pimsim.model.tracefile import read_trace; read_trace(Path('t.csv'))"
+    write_trace(lower_workload(load_workload("gpt2-small", ["workload.output_tokens=1"])), tmp_path / "t.csv")
+    assert subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=False, env={**os.environ, "PYTHONPATH": ROOT}).returncode == 0
 
 
 def test_a_memory_too_small_says_by_how_much_and_what_would_do() -> None:
