@@ -95,6 +95,7 @@ class PimGptMapping:
     placement: Placement
     capacity: int
     scale: bool = False
+    _spendings: dict[tuple[tuple[tuple[str, int, int], ...], int], Spent] = field(default_factory=dict)
     _places: dict[tuple[int, int, str], tuple[int, int]] = field(default_factory=dict)
     _products: dict[Weights, Product] = field(default_factory=dict)
     _keys: dict[tuple[Memory, int, int, int], Keys] = field(default_factory=dict)
@@ -184,8 +185,11 @@ class PimGptMapping:
 
     def _spent(self, *work: tuple[str, int, int], beside: int = 0) -> Spent:
         """What operations (kind, rows, columns) take one after the other, with more rows waiting ``beside`` theirs."""
-        costs = [cost(self.asic, kind, rows, columns, beside) for kind, rows, columns in work]
-        return Spent(self.pace.ticks(sum(c.cycles for c in costs)), sum(c.spill_bytes for c in costs))
+        key = work, beside
+        if key not in self._spendings:
+            costs = [cost(self.asic, kind, rows, columns, beside) for kind, rows, columns in work]
+            self._spendings[key] = Spent(self.pace.ticks(sum(c.cycles for c in costs)), sum(c.spill_bytes for c in costs))
+        return self._spendings[key]
 
     def _of_operator(self, op: Operator, elements: int = 0) -> Spent:
         """What an operator of the ASIC takes, or that of so many of its elements."""
