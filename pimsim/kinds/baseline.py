@@ -29,7 +29,10 @@ def run(job: Job) -> Result:
     refuse_views(job)
     if job.workload is not None and (job.workload.arrivals is not None or job.workload.requests is not None):
         return result(_served(config, job.workload, job), job.workload, clock)
-    done = machine.run(config, lowered(job, config))
+    trace = lowered(job, config)
+    if not config.execution.kv_cache and any(step.phase == "draft" for step in trace.steps):
+        raise InputError(Problem("drafts are decoded with a KV cache", "true", key="execution.kv_cache"))
+    done = machine.run(config, trace)
     if job.progress is not None:
         job.progress(len(done.work.passes), len(done.work.passes))
     return result(done, job.workload, clock)

@@ -100,6 +100,12 @@ def test_commands_cannot_be_logged(tiny: str, tmp_path: Path) -> None:
         pimsim.run("gpu-t4", tiny, commands=tmp_path / "log.csv")
 
 
+def test_drafts_without_a_cache_are_refused() -> None:
+    settings = {"execution.kv_cache": False, "workload.decoding": {"draft_model": "gpt2-small", "acceptance": 0.5}, "workload.output_tokens": 4}
+    with pytest.raises(InputError, match="execution.kv_cache: drafts are decoded with a KV cache"):
+        pimsim.run("gpu-h200", "gpt2-medium", **settings)
+
+
 def test_requests_are_served() -> None:
     settings = {"workload.arrivals.warm": 8, "workload.iterations": 2, "execution.devices": 4}
     facts = pimsim.run("gpu-a100-80", "gpt3-7b-sharegpt", **settings).summary()
