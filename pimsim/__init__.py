@@ -10,14 +10,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pimsim.api import Result, load, run
+    from pimsim.api import Result, load, memory, run
     from pimsim.errors import InputError, SimulationError
     from pimsim.sweep.run import sweep
 
 __version__ = "0.1.0"
-__all__ = ["InputError", "Result", "SimulationError", "__version__", "load", "run", "sweep"]
+__all__ = ["InputError", "Result", "SimulationError", "__version__", "load", "memory", "run", "sweep"]
 
-_HOME = {"Result": "api", "load": "api", "run": "api", "InputError": "errors", "SimulationError": "errors"}
+_HOME = {"Result": "api", "load": "api", "memory": "api", "run": "api", "InputError": "errors", "SimulationError": "errors"}
 
 
 def __getattr__(name: str) -> Any:

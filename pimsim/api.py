@@ -1,5 +1,6 @@
 """The Python interface: ``pimsim.run(...)`` simulates, ``pimsim.load(...)`` reads a run's or sweep's folder back, and
-``pimsim.sweep(...)`` (:mod:`pimsim.sweep.run`) runs a design space. The command line uses the same.
+``pimsim.sweep(...)`` (:mod:`pimsim.sweep.run`) runs a design space. The command line uses the same. ``pimsim.memory(...)`` makes a memory
+to send requests to.
 
     import pimsim
     result = pimsim.run("pim-gpt", "gpt2-small", **{"memory.channels": 4, "workload.output_tokens": 64})
@@ -26,9 +27,10 @@ from pimsim.results import folder
 from pimsim.results.result import Result
 
 if TYPE_CHECKING:
+    from pimsim.sim.port import Memory
     from pimsim.sweep.frame import SweepFrame
 
-__all__ = ["Result", "load", "run"]
+__all__ = ["Result", "load", "memory", "run"]
 
 StrPath = str | Path
 T = TypeVar("T")
@@ -99,6 +101,22 @@ def load(path: StrPath) -> Result | SweepFrame:
 
         return load_sweep(path)
     return folder.load(path)
+
+
+def memory(part: StrPath, policy: str | None = None, *, overrides: Sequence[str] = (), **settings: Any) -> Memory:
+    """A memory of a shipped DRAM part or a YAML file, to send requests to: see :class:`~pimsim.sim.port.Memory`.
+
+    Args:
+        policy: of its controllers, ``controller.policy``; the part's unless given.
+        overrides, settings: as :func:`run` takes them.
+
+    Raises:
+        InputError: everything that is wrong with the part or the changes.
+    """
+    from pimsim.sim.port import Memory
+
+    policies = [] if policy is None else [f"controller.policy={policy}"]
+    return Memory(configuration.load_dram(part, [*overrides, *_as_overrides(settings), *policies]))
 
 
 def _path(path: StrPath | None) -> Path | None:

@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 import click
 
-from pimsim.cli.option import emit_json, json_option, set_option
+from pimsim.cli.option import emit_json, json_option, say_if_compiling, set_option
 
 LIMIT = 100
 """Violations that ``--all`` shows."""
@@ -19,7 +19,7 @@ LIMIT = 100
 @click.option("--all", "show_all", is_flag=True, help=f"Show the first {LIMIT} violations instead of the first one.")
 @json_option
 def command(part: str, commands: str, overrides: tuple[str, ...], show_all: bool, as_json: bool) -> int:
-    """Check the command log COMMANDS (CSV, plain or .gz) against the timing rules of the DRAM PART.
+    """Check the command log COMMANDS (CSV, plain or .gz; - is standard input) against the timing rules of the DRAM PART.
 
     Refreshes are expected unless controller.refresh=none; controller.policy=dramsim3-fr32 checks against DRAMsim3's rules.
     Exit code: 0 legal, 1 a rule is broken, 2 bad input.
@@ -30,6 +30,7 @@ def command(part: str, commands: str, overrides: tuple[str, ...], show_all: bool
     from pimsim.sim.memory import compile_memory
 
     config = load_dram(part, overrides)
+    say_if_compiling("check_channel")
     with config.located():
         compiled = compile_memory(config.memory, config.controller, config.pim)
     log = commandlog.read(commands, compiled.command_names)

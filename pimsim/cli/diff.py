@@ -18,21 +18,23 @@ if TYPE_CHECKING:
 @click.option("--context", default=3, show_default=True, type=click.IntRange(0), help="Rows to show around the difference.")
 @json_option
 def command(a: str, b: str, context: int, as_json: bool) -> int:
-    """Show the first row in which the command logs A and B (CSV, plain or .gz) differ.
+    """Show the first row in which the command logs A and B (CSV, plain or .gz, files or pipes) differ, and in which columns.
 
     Exit code: 0 the same, 1 they differ, 2 bad input.
     """
     from pimsim.dram import commandlog
 
-    names = tuple(dict.fromkeys((*commandlog.names_in(a), *commandlog.names_in(b))))
-    left, right = commandlog.read(a, names), commandlog.read(b, names)
+    left, right = commandlog.alike(commandlog.read(a), commandlog.read(b))
     at = commandlog.first_difference(left, right)
+    differ = [] if at is None else commandlog.differing_columns(left, right, at)
     if as_json:
-        emit_json({"same": at is None, "rows": [len(left), len(right)], "row": at, "a": _row(left, at), "b": _row(right, at)})
+        emit_json({"same": at is None, "rows": [len(left), len(right)], "row": at, "columns": differ, "a": _row(left, at),
+                   "b": _row(right, at)})
     elif at is None:
         click.echo(f"the same {len(left)} rows")
     else:
-        click.echo(f"first difference in row {at + 1} (of {len(left)} and {len(right)})")
+        what = f": {', '.join(differ)}" if differ else ""
+        click.echo(f"first difference in row {at + 1} (of {len(left)} and {len(right)}){what}")
         for index in range(max(at - context, 0), at):
             click.echo(f"  {left.text(index)}")
         for sign, log in (("<", left), (">", right)):

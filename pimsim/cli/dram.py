@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from pimsim.cli.option import emit_json, json_option, set_option
+from pimsim.cli.option import emit_json, json_option, refuse_outputs, say_if_compiling, set_option
 
 
 @click.command
@@ -23,20 +23,19 @@ def command(part: str, requests: str, overrides: tuple[str, ...], commands: str 
     """Run the memory requests of the file REQUESTS on the DRAM PART.
 
     REQUESTS is a CSV with the columns idx,arrival,op,rank,sid,bankgroup,bank,row,col (and optionally channel), a Ramulator trace (LD/ST
-    ADDRESS) or a DRAMsim3 trace (ADDRESS READ|WRITE CYCLE), plain or .gz. The controller is the part's, changed with
-    --set controller.policy=... and its other keys.
+    ADDRESS, or ADDRESS R|W) or a DRAMsim3 trace (ADDRESS READ|WRITE CYCLE), plain or .gz; - is standard input. The controller is the
+    part's, changed with --set controller.policy=... and its other keys; docs/memory.md has them all.
     """
     from pimsim.config import load_dram
     from pimsim.dram import commandlog
     from pimsim.dram.table_file import RowWriter
-    from pimsim.kernels.jit import is_compiled
     from pimsim.sim.memory import compile_memory
     from pimsim.sim.traffic import read_requests, run_requests
-    from pimsim.trace.blame import Blame
+    from pimsim.trace.blame import MEMORY_OTHERS, Blame
 
+    refuse_outputs({"--commands": commands, "--completions": completions}, {"REQUESTS": requests})
     config = load_dram(part, overrides)
-    if not is_compiled("serve"):
-        click.echo("compiling the controller, once for all runs to come: about half a minute", err=True)
+    say_if_compiling("serve")
     sinks: list[Any] = []
     done = None
     with ExitStack() as files:
@@ -47,7 +46,7 @@ def command(part: str, requests: str, overrides: tuple[str, ...], commands: str 
             scopes, names, org = compiled.table.scope, compiled.command_names, compiled.organization
             sinks.append(lambda rows: log.write(commandlog.from_kernel(rows, names, org, scopes).rows))
         if blame:
-            blamed = Blame(compiled, config.memory.channels)
+            blamed = Blame(compiled, config.memory.channels, MEMORY_OTHERS)
             sinks.append(blamed.add)
         if completions:
             done = files.enter_context(RowWriter(completions, ("idx", "accepted", "done"))).write
@@ -83,9 +82,10 @@ def _lines(s: dict[str, Any]) -> list[str]:
     else:
         lines.append(f"  energy        not known: {s['energy_note']}")
     if s["read_latency_histogram"]:
-        lines += ["", "Read latency (cycles)", *_bars(s["read_latency_histogram"])]
+        lines += ["", "Read latency (cycles, bars of equal ratios)", *_bars(s["read_latency_histogram"])]
     if "blame" in s:
-        lines += ["", "Held back by"]
+        lines += ["", f"Held back by (shares of the {s['blame']['cycles']:,.0f} cycles from the first command to the last; the time",
+                  "before a command is charged to the rule that let it go last)"]
         lines += [f"  {100 * row['share']:5.1f} %  {row['command']:6}  {row['rule']}" for row in s["blame"]["held_back"][:12]]
     host = s["host"]
     lines += ["", f"Simulated in {host['wall_s']:.2f} s, {host['requests_per_s'] / 1e6:.2f} M requests/s"]
@@ -93,9 +93,15 @@ def _lines(s: dict[str, Any]) -> list[str]:
 
 
 def _bars(histogram: list[list[int]], rows: int = 12) -> list[str]:
-    """A histogram as at most ``rows`` bars over equal numbers of bins."""
-    step = -(-len(histogram) // rows)
-    groups = [histogram[i : i + step] for i in range(0, len(histogram), step)]
+    """A histogram as at most ``rows`` bars whose spans have about the same ratio of end to begin; those without reads are left out."""
+    from math import log
+
+    least = max(histogram[0][0], 1)
+    span = log((histogram[-1][1] + 1) / least)
+    by_bar: dict[int, list[list[int]]] = {}
+    for bin_ in histogram:
+        by_bar.setdefault(min(int(rows * log(max(bin_[0], 1) / least) / span), rows - 1), []).append(bin_)
+    groups = list(by_bar.values())
     sums = [sum(g[2] for g in group) for group in groups]
     widest = len(str(groups[-1][-1][1]))
     return [f"  {group[0][0]:>{widest}} to {group[-1][1]:>{widest}}  {'█' * max(round(40 * n / max(sums)), n > 0)} {n:,}"

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from pimsim.cli.option import emit_json, json_option, set_option
+from pimsim.cli.option import emit_json, json_option, refuse_outputs, say_if_compiling, set_option
 
 
 @click.command
@@ -35,7 +35,9 @@ def command(system: str, op: str, context: int, heads: int, head_dim: int, reque
     from pimsim.config import load_system
     from pimsim.sim.contend import Gemv, run_gemv
 
+    refuse_outputs({"--commands": commands}, {})
     config = load_system(system, overrides)
+    say_if_compiling("run")
     with config.located():
         run = run_gemv(config, Gemv(op, context, heads, head_dim, requests, channels, reads), log=commands is not None)
     if commands is not None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pimsim import units
-from pimsim.cli.option import emit_json, json_option, set_option
+from pimsim.cli.option import emit_json, json_option, refuse_outputs, say_if_compiling, set_option
 
 if TYPE_CHECKING:
     from pimsim.sim.replay import Replay
@@ -33,9 +33,13 @@ def command(part: str, program: Path, overrides: tuple[str, ...], commands: Path
     from pimsim.config import load_dram
     from pimsim.sim.replay import replay
 
+    refuse_outputs({"--commands": commands}, {"PROGRAM": program})
     config = load_dram(part, overrides)
+    say_if_compiling("run_program", "run_host")
     with config.located():
         run = replay(config, program, fold=not no_fold, fast_forward=not no_fast_forward, log=commands is not None)
+    if run.ignored:
+        click.echo(f"{program}: {run.ignored:,} instructions behind AiM EOC were not executed", err=True)
     if commands is not None:
         run.write_log(commands)
     facts = _facts(run, part, program, commands)
@@ -84,8 +88,6 @@ def _lines(run: Replay, facts: dict[str, Any]) -> list[str]:
         lines.append(f"{run.answered_reads:,} reads were answered by waiting writes and needed no command")
     if run.unserved:
         lines.append(f"{run.unserved:,} reads and writes were not served by the end (compat.opened_requests_leave_queue)")
-    if run.ignored:
-        lines.append(f"{run.ignored:,} instructions behind EOC were not executed")
     lines += run.folded
     rate = units.human(facts["host"]["commands_per_s"], "commands/s")
     lines.append(f"{facts['host']['wall_s'] * 1e3:,.1f} ms, {rate}")

@@ -15,7 +15,7 @@ from pydantic import Field, field_validator
 from pimsim.config.base import Config, Described, Frozen
 from pimsim.config.document import Document
 from pimsim.config.quantity import Bandwidth, Compute, Count, Fraction, Power, Size, Time, refuse
-from pimsim.config.system import DramConfig
+from pimsim.config.system import DramConfig, EnergyConfig
 from pimsim.errors import nearest
 from pimsim.model.dtype import BITS, canonical
 
@@ -162,6 +162,7 @@ class IdealConfig(DramConfig):
 
     kind: Literal["ideal-non-pim"]
     """ideal-non-pim"""
+    energy: EnergyConfig | None = None
 
 
 BaselineSystem = BaselineConfig | IdealConfig

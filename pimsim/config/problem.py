@@ -7,7 +7,7 @@ from typing import Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
-from pimsim.config.document import Document, KeyPath
+from pimsim.config.document import Document, KeyPath, dotted
 from pimsim.errors import Problem, nearest
 
 
@@ -27,6 +27,8 @@ def _problem(detail: Any, model: type[BaseModel], document: Document) -> Problem
         known = list(_model_at(model, path[:-1]).model_fields)
         return document.unknown(path, known)
     if kind == "missing":
+        if place.file.startswith("--set"):  # the section is there because of an override, which is not what is missing
+            return Problem(f"{dotted(path)} is missing", _description(model, path), place.file)
         return place.problem(path, "is missing", _description(model, path), at_key=True)
     message, allowed = _words(kind, detail)
     if detail.get("ctx", {}).get("related"):

@@ -32,11 +32,18 @@ Approximations = Annotated[tuple[Approximation, ...], BeforeValidator(_names)]
 """What may be approximated."""
 
 
-class EnergyConfig(Config):
+class PartEnergyConfig(Config):
+    """How the energy of a part by itself is computed from currents, and what its pins cost."""
+
+    formula: Literal["dramsim3", "drampower", "micron"] = "dramsim3"
+    """whose formulas turn currents into energy per command; micron is another name of drampower"""
+    io: EnergyPerBit | None = None
+    """energy of a bit over the pins"""
+
+
+class EnergyConfig(PartEnergyConfig):
     """How energy is computed from currents, and what the pins cost."""
 
-    formula: Literal["dramsim3", "drampower"] = "dramsim3"
-    """whose formulas turn currents into energy per command"""
     io: EnergyPerBit
     """energy of a bit over the pins"""
 
@@ -56,7 +63,7 @@ class DramConfig(Described):
     memory: MemoryConfig
     controller: ControllerConfig = Field(default_factory=ControllerConfig)
     pim: PimConfig | None = None
-    energy: EnergyConfig | None = None
+    energy: PartEnergyConfig | None = None
     compat: Frozen[bool] = Field(default_factory=dict)
     """named shortcuts of reference simulators to reproduce"""
 
@@ -78,6 +85,7 @@ class SystemConfig(DramConfig):
 
     kind: str
     """which builder makes it (pim-gpt, neupims, ...)"""
+    energy: EnergyConfig | None = None
     asic: AsicConfig | None = None
     npu: NpuConfig | None = None
     area: AreaConfig | None = None

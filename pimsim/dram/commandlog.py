@@ -76,10 +76,14 @@ def chunks(path: str | Path, names: Sequence[str]) -> Iterator[np.ndarray]:
     Raises:
         InputError: wrong rows, an unknown command, an empty or damaged file.
     """
+    return _chunks(Rows(path), names)
+
+
+def _chunks(file: Rows, names: Sequence[str]) -> Iterator[np.ndarray]:
     columns = [Column(f, tuple(names) if f == "command" else (), 1 if f == "count" else None) for f in FIELDS]
-    for rows in Rows(path).chunks(columns):
+    for rows in file.chunks(columns):
         problems = [
-            Problem(f"{rows[i, field]} is too small", f"at least {least}", str(path), int(rows[i, LINE]), key=FIELDS[field])
+            Problem(f"{rows[i, field]} is too small", f"at least {least}", file.file, int(rows[i, LINE]), key=FIELDS[field])
             for field, least in ((CYCLE, 0), (COUNT, 1))
             for i in np.flatnonzero(rows[:, field] < least)[:20]
         ]
@@ -88,33 +92,31 @@ def chunks(path: str | Path, names: Sequence[str]) -> Iterator[np.ndarray]:
         yield rows
 
 
-def read(path: str | Path, names: Sequence[str]) -> CommandLog:
-    """Read a log file whose commands are among ``names``.
+def read(path: str | Path, names: Sequence[str] | None = None) -> CommandLog:
+    """Read a log file whose commands are among ``names``; None: whatever they are, in the order in which they first appear.
 
     Raises:
-        InputError: wrong rows, an unknown command, an empty or damaged file.
+        InputError: wrong rows, an unknown command, an empty or damaged file, no column ``command``.
     """
-    parts = list(chunks(path, names))
+    file = Rows(path)
+    if names is None:
+        names = _names_in(file)
+    parts = list(_chunks(file, names))
     return CommandLog(tuple(names), np.concatenate(parts) if parts else np.empty((0, LINE + 1), np.int64), str(path))
 
 
-def names_in(path: str | Path) -> tuple[str, ...]:
-    """The command names of a log file in the order in which they first appear, whatever they are.
-
-    Raises:
-        InputError: the file is empty, damaged or has no column ``command``.
-    """
+def _names_in(file: Rows) -> tuple[str, ...]:
+    """The command names of a log file, which is kept for reading."""
     found: dict[str, None] = {}
-    rows = Rows(path)
-    header = [name.strip() for name in rows.first.split(",")]
+    header = [name.strip() for name in file.first.split(",")]
     if "command" not in header:
-        raise InputError(Problem("no column 'command'", f"the first line names the columns: {','.join(FIELDS)}", str(path),
-                                 rows.line))
+        raise InputError(Problem("no column 'command'", f"the first line names the columns: {','.join(FIELDS)}", file.file,
+                                 file.line))
     at = header.index("command")
-    for block in rows.blocks():
+    for block in file.keep():
         for line in block.decode("utf-8", "replace").splitlines():
             fields = line.split(",", at + 1)
-            if len(fields) > at:
+            if len(fields) > at and not line.lstrip().startswith("#"):
                 found[fields[at].strip()] = None
     found.pop("command", None)
     return tuple(found)
@@ -129,6 +131,25 @@ def write(path: str | Path, log: CommandLog) -> None:
 def writer(path: str | Path, names: Sequence[str]) -> RowWriter:
     """A writer of a log file for the ``rows`` of logs with these command names, part by part; always with a column ``count``."""
     return RowWriter(path, FIELDS, COMMAND, names)
+
+
+def alike(a: CommandLog, b: CommandLog) -> tuple[CommandLog, CommandLog]:
+    """Two logs with the same ``names``: those of both."""
+    names = tuple(dict.fromkeys((*a.names, *b.names)))
+    return _renamed(a, names), _renamed(b, names)
+
+
+def _renamed(log: CommandLog, names: tuple[str, ...]) -> CommandLog:
+    rows = log.rows.copy()
+    rows[:, COMMAND] = np.array([names.index(n) for n in log.names], np.int64)[rows[:, COMMAND]]
+    return CommandLog(names, rows, log.file)
+
+
+def differing_columns(a: CommandLog, b: CommandLog, index: int) -> list[str]:
+    """The columns in which a row of two logs with the same ``names`` differs; empty where one of them has ended."""
+    if index >= min(len(a), len(b)):
+        return []
+    return [FIELDS[i] for i in np.flatnonzero(a.rows[index, :LINE] != b.rows[index, :LINE])]
 
 
 def first_difference(a: CommandLog, b: CommandLog) -> int | None:

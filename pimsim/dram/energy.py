@@ -7,7 +7,8 @@ the clock period).
 
 ``drampower``: activation and precharge apart, and standby that grows with the number of open banks where a bankwise factor rho below 1
 is given (DRAMPower 6.2, DDR4 core, with its default I_beta = IDD0; rho = 1, the default, is the two-state standby above).
-Both follow Micron's power notes (TN-40-07). Neither has pin energy.
+Both follow Micron's power notes (TN-40-07); ``micron`` is another name of ``drampower``, whose split into activation and precharge
+is that of the notes. Neither has pin energy.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import Literal, Protocol
 
 from pimsim.errors import InputError, Problem
 
-Formula = Literal["dramsim3", "drampower"]
+Formula = Literal["dramsim3", "drampower", "micron"]
 
 
 class Currents(Protocol):
@@ -95,17 +96,18 @@ def command_energy(currents: Currents, timing: Mapping[str, int], clock_s: float
     Raises:
         InputError: a command's energy is negative: the currents contradict one another. Names all of them.
     """
+    apart = formula != "dramsim3"
     volt, c = currents.VDD * clock_s * devices, currents
     ras, rp, burst = timing["tRAS"], timing["tRP"], timing["BL"]
     shared = bankwise * (c.IDD3N - c.IDD2N) + c.IDD2N  # I_rho
-    one_open = (c.IDD3N + (banks - 1) * shared) / banks if formula == "drampower" else c.IDD3N  # I_1
+    one_open = (c.IDD3N + (banks - 1) * shared) / banks if apart else c.IDD3N  # I_1
     refresh = volt * (c.IDD5AB - c.IDD3N) * (timing["tRFCab"] if "tRFCab" in timing else timing["tRFC"])
     per_bank = c.IDD5PB is not None and "tRFCpb" in timing
     energies = {
         "activate": (volt * (c.IDD0 * (ras + rp) - c.IDD3N * ras - c.IDD2N * rp), "IDD0 over tRC against IDD3N and IDD2N")
-        if formula == "dramsim3"
+        if not apart
         else (volt * (c.IDD0 - one_open) * ras, "IDD0 against IDD3N"),
-        "precharge": (0.0, "") if formula == "dramsim3" else (volt * (c.IDD0 - c.IDD2N) * rp, "IDD0 against IDD2N"),
+        "precharge": (0.0, "") if not apart else (volt * (c.IDD0 - c.IDD2N) * rp, "IDD0 against IDD2N"),
         "read": (volt * (c.IDD4R - c.IDD3N) * burst, "IDD4R against IDD3N"),
         "write": (volt * (c.IDD4W - c.IDD3N) * burst, "IDD4W against IDD3N"),
         "refresh": (refresh, "IDD5AB against IDD3N"),
@@ -118,7 +120,7 @@ def command_energy(currents: Currents, timing: Mapping[str, int], clock_s: float
                 for name, (joules, why) in energies.items() if joules < 0]
     if problems:
         raise InputError(problems)
-    active = shared if formula == "drampower" else c.IDD3N
+    active = shared if apart else c.IDD3N
     return CommandEnergy(
         **{name: joules for name, (joules, _) in energies.items()},
         active_w=c.VDD * active * devices,

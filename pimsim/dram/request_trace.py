@@ -135,7 +135,7 @@ def address_mapping(text: str, organization: Organization, channels: int = 1) ->
     unknown = [f for f in fields if f not in sizes]
     if unknown:
         raise InputError(Problem(f"'{text}' is not an address mapping: '{unknown[0]}' is no field",
-                                 "ro row, ra rank, si sid, bg bank group, ba bank, ch channel, co column, each once, most significant first",
+                                 "ro row, ra rank, si sid, bg bank group, ba bank, ch channel, co column, most significant first",
                                  key=key))
     problems = [Problem(f"field '{f}' twice", "each field once", key=key) for f in sizes if fields.count(f) > 1]
     problems += [Problem(f"no field '{f}'", f"the part has {size} of them", key=key)

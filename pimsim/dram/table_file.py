@@ -54,7 +54,7 @@ class Rows:
         self.file = str(path)
         self.line = 1
         self._stream = _open(path)
-        self._blocks = self._whole_lines()
+        self._blocks: Iterator[bytes] = self._whole_lines()
         self._block = next(self._blocks, b"").removeprefix(b"\xef\xbb\xbf")
         while self._block and not self._skip_to_rows():
             self._block = next(self._blocks, b"")
@@ -73,6 +73,12 @@ class Rows:
         while self._block:
             yield self._block
             self._block = next(self._blocks, b"")
+
+    def keep(self) -> list[bytes]:
+        """All blocks, read into memory, for what has to look at the file before it is parsed."""
+        kept = list(self.blocks())
+        self._block, self._blocks = kept[0], iter(kept[1:])
+        return kept
 
     def chunks(self, columns: Sequence[Column], separator: str = ",", *, header: bool = True) -> Iterator[np.ndarray]:
         """Read the file.

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import ceil
 
 from pimsim import units
 from pimsim.config import ControllerConfig, MemoryConfig, PimConfig
 from pimsim.dram.compile import Compiled, compile_part, complete_timing
-from pimsim.dram.spec import Effect, Standard
+from pimsim.dram.spec import CHANNEL, RANK, Effect, Organization, Standard
 from pimsim.dram.standards import always_clocked, for_policy, standard
 from pimsim.errors import InputError, Problem
 from pimsim.pim.command_set import CommandSet, command_set
-from pimsim.units import BF16_BYTES, ceil_div
+from pimsim.units import BF16_BYTES, Duration, ceil_div
+
+ROUNDED = 0.01
+"""Part of a burst by which clock and pin rate may contradict one another: data sheets round them."""
 
 
 def pim_command_set(memory: MemoryConfig) -> CommandSet:
@@ -27,6 +31,42 @@ def pim_command_set(memory: MemoryConfig) -> CommandSet:
     if memory.row_buffers == 1 and any(c.row_buffer for c in found.commands):
         return command_set(f"{found.name}-single")
     return found
+
+
+def seen_organization(memory: MemoryConfig, controller: ControllerConfig) -> Organization:
+    """The organisation of a channel as the controller's policy sees it.
+
+    Under ``dramsim3-fr32`` an HBM2 channel has one rank: DRAMsim3 has no pseudo channels, each is a channel of its own there.
+
+    Raises:
+        InputError: the policy does not know the standard.
+    """
+    return for_policy(standard(memory.standard), controller.policy).fitted(memory.organization)
+
+
+def data_buses(compiled: Compiled) -> int:
+    """Data buses of a channel: one for each rank, unless a rule keeps the reads of different ranks apart."""
+    read = compiled.command(compiled.standard.read)
+    shared = any((r.level == CHANNEL or (r.level == RANK and r.sibling)) and read in r.before and read in r.after
+                 for r in compiled.rules)
+    return 1 if shared else compiled.organization.ranks
+
+
+def peak_bytes_per_s(memory: MemoryConfig, compiled: Compiled) -> float:
+    """What the data buses of all channels carry if a burst follows the other.
+
+    Raises:
+        InputError: the part gives ``BL``, and the pins at their rate need another number of clocks for a column access (1 % is left
+            for rounded values).
+    """
+    burst, clocks = compiled.timing["BL"], memory.burst_fs / memory.tCK
+    needed = round(clocks) if abs(clocks - round(clocks)) <= ROUNDED * clocks else ceil(clocks)
+    if "BL" in memory.timing and burst != needed:
+        raise InputError(Problem(
+            f"a burst of {burst} clocks of {Duration(fs=memory.tCK)} is {Duration(fs=burst * memory.tCK)}, but {memory.pins} pins at "
+            f"{memory.pin_rate / 1e9:g} Gb/s need {Duration(fs=memory.burst_fs)} for {memory.column_bytes} B",
+            "tCK, timing.BL, pin_rate, pins and column_bytes that agree", key="memory.timing.BL"))
+    return memory.channels * data_buses(compiled) * memory.column_bytes * units.FS_PER_S / (burst * memory.tCK)
 
 
 def compile_memory(memory: MemoryConfig, controller: ControllerConfig, pim: PimConfig | None = None) -> Compiled:

@@ -22,7 +22,7 @@ from pimsim.dram.energy import Activity, command_energy, energy_j
 from pimsim.dram.request_trace import Requests
 from pimsim.dram.spec import Organization
 from pimsim.kernels import request_layout as at
-from pimsim.sim.memory import compile_memory, seen_organization
+from pimsim.sim.memory import compile_memory, peak_bytes_per_s, seen_organization
 
 Sink = Callable[[np.ndarray], None]
 NO_CURRENTS = "the part has no currents (memory.currents)"
@@ -61,6 +61,7 @@ class Traffic:
         end_s = end * self.plan.compiled.tick_fs / units.FS_PER_S
         moved = (requests - sum(c.forwarded for c in self.channels)) * memory.column_bytes
         issued = sum(counts.values())
+        peak = peak_bytes_per_s(memory, self.plan.compiled)
         energy = self.energy(end)
         return {
             "part": memory.part,
@@ -77,21 +78,22 @@ class Traffic:
             "read_latency_histogram": [[*span, histogram[span]] for span in sorted(histogram)],
             "forwarded_reads": sum(c.forwarded for c in self.channels),
             "bandwidth_bytes_per_s": moved / end_s if end_s else 0.0,
-            "bandwidth_utilisation": moved / end_s / memory.external_bytes_per_s if end_s else 0.0,
+            "peak_bytes_per_s": peak,
+            "bandwidth_utilisation": moved / end_s / peak if end_s else 0.0,
             "energy_j": energy,
             "energy_note": NO_CURRENTS if energy is None else None,
             "host": {
                 "wall_s": self.wall_s,
                 "cpu_s": self.cpu_s,
                 "read_s": self.read_s,
-                "requests_per_s": requests / self.wall_s,
-                "commands_per_s": issued / self.wall_s,
+                "requests_per_s": requests / self.wall_s if self.wall_s else 0.0,
+                "commands_per_s": issued / self.wall_s if self.wall_s else 0.0,
                 "peak_rss_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
             },
         }
 
     def energy(self, end_tick: int) -> dict[str, float] | None:
-        """Joules by component and in all; None if the part has no currents."""
+        """Joules by component and in all, ``io`` if the part gives its pins' energy; None if the part has no currents."""
         memory, compiled = self.config.memory, self.plan.compiled
         currents = memory.chosen_currents
         if currents is None:
@@ -104,6 +106,9 @@ class Traffic:
             activity: Activity = channel.activity(end_tick)
             for name, joules in energy_j(each, activity, compiled.tick_fs / units.FS_PER_S).items():
                 parts[name] = parts.get(name, 0.0) + joules
+            if self.config.energy and self.config.energy.io is not None:
+                bits = (activity.reads + activity.writes) * memory.column_bytes * 8
+                parts["io"] = parts.get("io", 0.0) + bits * self.config.energy.io
         return {"total": sum(parts.values()), **parts}
 
 
@@ -120,7 +125,9 @@ def policy_of(controller: ControllerConfig) -> Policy:
 def make_channel_plan(config: DramConfig) -> Plan:
     """The plan of a channel of a part: what :class:`~pimsim.dram.controller.channel.Channel` takes."""
     with config.located():
-        return make_plan(compile_memory(config.memory, config.controller, config.pim), policy_of(config.controller))
+        compiled = compile_memory(config.memory, config.controller, config.pim)
+        peak_bytes_per_s(config.memory, compiled)
+        return make_plan(compiled, policy_of(config.controller))
 
 
 def read_requests(config: DramConfig, path: str | Path) -> Iterator[Requests]:
@@ -162,7 +169,7 @@ def run_requests(config: DramConfig, requests: Iterable[Requests], *, commands: 
     start, watch = time.perf_counter(), _Watch()
     for chunk in requests:
         with watch:
-            rows = _rows_of(chunk, plan.compiled.organization)
+            rows = request_rows(chunk, plan.compiled.organization)
             for number, channel in enumerate(channels):
                 if len(channels) > 1:
                     own = np.flatnonzero(chunk.rows[:, request_trace.CHANNEL] == number)
@@ -178,7 +185,7 @@ def run_requests(config: DramConfig, requests: Iterable[Requests], *, commands: 
     return Traffic(config, plan, channels, watch.wall_s, watch.cpu_s, time.perf_counter() - start - watch.wall_s)
 
 
-def _rows_of(chunk: Requests, organization: Organization) -> np.ndarray:
+def request_rows(chunk: Requests, organization: Organization) -> np.ndarray:
     """Requests as a channel takes them."""
     rows = np.empty((len(chunk), at.REQUEST_FIELDS), np.int64)
     rows[:, at.Q_ARRIVAL], rows[:, at.Q_WRITE] = chunk.arrival, chunk.write

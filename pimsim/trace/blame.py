@@ -19,19 +19,24 @@ from pimsim.model.trace import Block, Step
 from pimsim.trace.order import BANK, CHANNEL, CODE, COUNT, ROW, TICK, Ordered
 
 OTHERS = ("command bus", "waits for work, the ASIC or other channels")
+MEMORY_OTHERS = ("command bus", "waits for work")
+"""What holds commands back beside the rules of the part: in a system, and in a memory by itself."""
 
 
 class Blame:
-    """Replays command rows, channel by channel in the order of their ticks, and sums what held them back."""
+    """Replays command rows, channel by channel in the order of their ticks, and sums what held them back.
 
-    def __init__(self, compiled: Compiled, channels: int):
-        self._compiled = compiled
+    ``others`` are the names of what is no rule.
+    """
+
+    def __init__(self, compiled: Compiled, channels: int, others: tuple[str, str] = OTHERS):
+        self._compiled, self._others = compiled, others
         self._book = rulebook(compiled)
         self._past = [legality.history(self._book) for _ in range(channels)]
         self._at = [-1] * channels
         commands, rules = len(compiled.standard.commands), len(compiled.rules)
         self._own = np.array([self._cadence_rule(c) for c in range(commands)], np.int64)
-        self._ticks, self._numbers = np.zeros((2, commands, rules + len(OTHERS)), np.int64)
+        self._ticks, self._numbers = np.zeros((2, commands, rules + len(self._others)), np.int64)
 
     def add(self, rows: np.ndarray) -> None:
         """Replay rows as kernels log them: tick, channel, command, bank, row, column, count."""
@@ -48,7 +53,7 @@ class Blame:
 
         The cycles sum to the time between the first and the last command.
         """
-        labels = [rule.source.label for rule in self._compiled.rules] + list(OTHERS)
+        labels = [rule.source.label for rule in self._compiled.rules] + list(self._others)
         merged: dict[tuple[str, str], list[int]] = {}
         for command, rule in zip(*np.nonzero(self._numbers), strict=True):
             key = (self._compiled.command_names[command], labels[rule])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -38,7 +40,7 @@ def test_logs_that_part_exit_with_1_and_show_the_rows_around(
 ) -> None:
     assert run(*logs, "--context", 1) == 1
     assert capsys.readouterr().out.splitlines() == [
-        "first difference in row 6 (of 10 and 10)",
+        "first difference in row 6 (of 10 and 10): cycle, bank, command",
         "  4,0,0,0,0,0,RD,5,4",
         "< 5,0,0,0,0,0,RD,5,5",
         "< 6,0,0,0,0,0,RD,5,6",
@@ -56,9 +58,19 @@ def test_a_log_that_ends_early_is_shown_to_end(logs: tuple[Path, Path], capsys: 
 def test_json_is_one_object(logs: tuple[Path, Path], capsys: pytest.CaptureFixture[str]) -> None:
     assert run(*logs, "--json") == 1
     assert json.loads(capsys.readouterr().out) == {
-        "same": False, "rows": [10, 10], "row": 5,
+        "same": False, "rows": [10, 10], "row": 5, "columns": ["cycle", "bank", "command"],
         "a": {"line": 7, "text": "5,0,0,0,0,0,RD,5,5"}, "b": {"line": 7, "text": "9,0,0,0,0,1,MAC,5,5"},
     }
+
+
+def test_pipes_are_compared_as_files_are(logs: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=lambda: pipe.write_bytes(logs[1].read_bytes()))
+    writer.start()
+    assert run(logs[0], pipe) == 1
+    writer.join()
+    assert "first difference in row 6" in capsys.readouterr().out
 
 
 def test_bad_input_exits_with_2(logs: tuple[Path, Path], capsys: pytest.CaptureFixture[str]) -> None:

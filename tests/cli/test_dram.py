@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import gzip
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
-from pimsim.cli.dram import command
+from pimsim.cli.dram import _bars, command
+from pimsim.config import load_dram
 from pimsim.errors import InputError
+from pimsim.sim.memory import compile_memory, data_buses
 
 PART = "gddr6-8gb-x16-14000"
 HEADER = "idx,arrival,op,rank,sid,bankgroup,bank,row,col\n"
@@ -114,3 +118,97 @@ def test_completions_carry_the_idx_of_the_file(tmp_path: Path) -> None:
     file.write_text(HEADER + "70,0,R,0,0,0,0,0,0\n5,0,R,0,0,1,0,0,0\n5,3,R,0,0,0,0,0,1\n")
     CliRunner().invoke(command, [PART, str(file), "--completions", str(done)], catch_exceptions=False)
     assert [line.split(",")[0] for line in done.read_text().splitlines()[1:]] == ["70", "5", "5"]
+
+
+def refused(*args: object) -> list[str]:
+    with pytest.raises(InputError) as error:
+        CliRunner().invoke(command, [str(a) for a in args], catch_exceptions=False)
+    return [str(p) for p in error.value.problems]
+
+
+def test_outputs_take_the_place_of_no_input_and_of_no_other_output(requests: Path, tmp_path: Path) -> None:
+    link = tmp_path / "link.csv"
+    link.hardlink_to(requests)
+    assert refused(PART, requests, "--commands", requests) == [f"--commands: {requests} is the file of REQUESTS too; another file"]
+    assert refused(PART, requests, "--commands", link)[0].startswith("--commands: ")
+    assert refused(PART, requests, "--commands", tmp_path / "x", "--completions", tmp_path / "." / "y" / ".." / "x") == [
+        f"--completions: {tmp_path}/y/../x is the file of --commands too; another file"]
+    assert requests.read_text() == GOOD
+
+
+def test_places_that_cannot_be_written_are_named_before_anything_runs(requests: Path, tmp_path: Path) -> None:
+    nowhere = tmp_path / "none" / "x.csv"
+    assert refused(PART, requests, "--commands", nowhere, "--completions", tmp_path / "none" / "y.csv") == [
+        f"--commands: {nowhere}: there is no folder {nowhere.parent}; an existing folder",
+        f"--completions: {tmp_path}/none/y.csv: there is no folder {nowhere.parent}; an existing folder"]
+    assert refused(PART, requests, "--commands", "/dev/null") == ["--commands: /dev/null is not a regular file; a file"]
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_requests_come_through_a_pipe(requests: Path, compressed: bool) -> None:
+    data = gzip.compress(GOOD.encode()) if compressed else GOOD.encode()
+    call = [sys.executable, "-m", "pimsim", "dram", PART, "-", "--json"]
+    piped = json.loads(subprocess.run(call, input=data, capture_output=True, check=True).stdout)
+    direct = json.loads(CliRunner().invoke(command, [PART, str(requests), "--json"], catch_exceptions=False).stdout)
+    assert (piped["requests"], piped["total_cycles"]) == (64, direct["total_cycles"])
+
+
+@pytest.mark.parametrize(("change", "said"), [
+    ("memory.tCK=285 ps", "a burst of 2 clocks of 0.285 ns is 0.57 ns, but 16 pins at 14 Gb/s need 1.142858 ns for 32 B"),
+    ("memory.timing.BL=1", "a burst of 1 clocks"),
+    ("memory.timing.BL=3", "a burst of 3 clocks"),
+    ("memory.column_bytes=64", "a burst of 2 clocks"),
+    ("memory.pin_rate=28 Gb/s", "a burst of 2 clocks"),
+])  # fmt: skip
+def test_a_burst_that_the_pins_cannot_have_is_refused(requests: Path, change: str, said: str) -> None:
+    (problem,) = refused(PART, requests, "--set", change)
+    assert said in problem
+    assert change.split("=")[0] in problem
+
+
+def test_clock_and_pins_that_agree_give_the_peak(requests: Path) -> None:
+    changes = [word for change in ("memory.tCK=285 ps", "memory.pin_rate=28 Gb/s") for word in ("--set", change)]
+    summary = json.loads(CliRunner().invoke(command, [PART, str(requests), "--json", *changes], catch_exceptions=False).stdout)
+    assert summary["peak_bytes_per_s"] == pytest.approx(32 / 570e-12)
+    assert summary["bandwidth_utilisation"] == pytest.approx(summary["bandwidth_bytes_per_s"] / summary["peak_bytes_per_s"])
+
+
+@pytest.mark.parametrize(("part", "changes", "buses"), [
+    ("hbm2-4gb-2000", [], 2), ("hbm2-4gb-2000", ["controller.policy=dramsim3-fr32"], 1), ("ddr4-8gb-x8-2400", ["memory.ranks=2"], 1),
+    ("lpddr5-8gb-x16-6400", ["memory.ranks=2"], 1), ("hbm3-16gb-6400", [], 2),
+])  # fmt: skip
+def test_pseudo_channels_have_data_buses_of_their_own_and_ranks_share_one(part: str, changes: list[str], buses: int) -> None:
+    config = load_dram(part, changes)
+    assert data_buses(compile_memory(config.memory, config.controller)) == buses
+
+
+@pytest.mark.parametrize("formula", ["drampower", "micron"])
+def test_the_formula_can_be_chosen_where_a_part_says_nothing_of_energy(requests: Path, formula: str) -> None:
+    run = CliRunner().invoke(command, [PART, str(requests), "--json", "--set", f"energy.formula={formula}"], catch_exceptions=False)
+    default = json.loads(CliRunner().invoke(command, [PART, str(requests), "--json"], catch_exceptions=False).stdout)
+    summary = json.loads(run.stdout)
+    assert summary["energy_j"]["activate"] != default["energy_j"]["activate"]
+    assert summary["energy_j"]["read"] == default["energy_j"]["read"]
+    assert "io" not in summary["energy_j"]
+
+
+def test_the_pins_energy_counts_if_it_is_given(requests: Path) -> None:
+    run = CliRunner().invoke(command, [PART, str(requests), "--json", "--set", "energy.io=5 pJ/bit"], catch_exceptions=False)
+    energy = json.loads(run.stdout)["energy_j"]
+    assert energy["io"] == pytest.approx(64 * 32 * 8 * 5e-12)
+    assert energy["total"] == pytest.approx(sum(v for k, v in energy.items() if k != "total"))
+
+
+def test_blame_of_a_memory_speaks_of_no_asic(requests: Path) -> None:
+    requests.write_text(GOOD + "64,1500,R,0,0,0,0,0,0\n")
+    shown = CliRunner().invoke(command, [PART, str(requests), "--blame"], catch_exceptions=False).stdout
+    assert "waits for work" in shown
+    assert "ASIC" not in shown
+
+
+def test_bars_of_the_latency_histogram_have_about_equal_ratios() -> None:
+    bins = [[b, b, 1] for b in range(20, 64)] + [[b, b + 7, 8] for b in range(64, 1024, 8)]
+    bars = [line.split() for line in _bars(bins)]
+    spans = [(int(first), int(last)) for first, _, last, *_ in bars]
+    assert all(1.2 < (last + 1) / first < 1.6 for first, last in spans)
+    assert sum(int(bar[-1].replace(",", "")) for bar in bars) == 44 + 960

@@ -108,11 +108,10 @@ def test_what_people_read(program: str, tmp_path: Path, capsys: pytest.CaptureFi
     path = tmp_path / "t.trace"
     path.write_text("W MEM 0 0 1\nW MEM 0 0 2\nR MEM 0 1 1\nAiM EOC\nAiM EOC\n")
     code, out, err = run(capsys, "gddr6-aim", str(path))
-    assert (code, err) == (0, "")
+    assert (code, err) == (0, f"{path}: 1 instructions behind AiM EOC were not executed\n")
     assert out.startswith(f"{path} on gddr6-aim: ")
     assert "(no refresh)\n  ACT " in out
     assert "1 reads were answered by waiting writes and needed no command\n" in out
-    assert "1 instructions behind EOC were not executed\n" in out
     assert "channels 1-31 did the same\n" in out
 
 
@@ -147,7 +146,7 @@ def test_compressed_data_that_ends_early_is_bad_input(tmp_path: Path, capsys: py
     path = tmp_path / "t.trace.gz"
     path.write_bytes((TRACES / "all_isr.trace.gz").read_bytes()[:-9])
     code, _, err = run(capsys, "gddr6-aim", str(path))
-    assert (code, err) == (2, f"{path}:1: gzip data ends early\n")
+    assert (code, err) == (2, f"{path}:146: gzip data ends early; line 145 is the last that is whole\n")
 
 
 @pytest.mark.parametrize(
@@ -170,9 +169,17 @@ def test_a_part_that_cannot_is_bad_input(part: str, overrides: tuple[str, ...], 
 
 
 def test_a_log_that_cannot_be_written_fails_the_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    code, out, err = run(capsys, "gddr6-aim", trace("all_isr"), "--commands", str(tmp_path / "none" / "log.csv"))
-    assert (code, out) == (1, "")
-    assert "No such file or directory" in err
+    log = tmp_path / "none" / "log.csv"
+    code, out, err = run(capsys, "gddr6-aim", trace("all_isr"), "--commands", str(log))
+    assert (code, out) == (2, "")
+    assert err == f"--commands: {log}: there is no folder {log.parent}; an existing folder\n"
+
+
+def test_a_log_in_the_place_of_the_program_is_refused(program: str, capsys: pytest.CaptureFixture[str]) -> None:
+    before = Path(program).read_text()
+    code, out, err = run(capsys, "gddr6-pim", program, "--commands", program)
+    assert (code, out, err) == (2, "", f"--commands: {program} is the file of PROGRAM too; another file\n")
+    assert Path(program).read_text() == before
 
 
 TWO_BUFFERS = "GWRITE bank=0 row=5\n" + "".join(f"G_ACT bank={4 * g} row=9\n" for g in range(8)) + "COMP row=9 count=8\nREADRES\n"

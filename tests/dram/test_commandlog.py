@@ -25,7 +25,7 @@ def log_of(tmp_path: Path, text: str) -> CommandLog:
 
 @pytest.mark.parametrize("path", sorted(COMMANDS.glob("*.csv.gz")), ids=lambda path: path.name.split(".")[0])
 def test_a_reference_log_is_written_as_it_was_read(path: Path, tmp_path: Path) -> None:
-    log = commandlog.read(path, commandlog.names_in(path))
+    log = commandlog.read(path)
     commandlog.write(tmp_path / "copy.csv", log)
     assert (tmp_path / "copy.csv").read_bytes() == gzip.decompress(path.read_bytes())
 
@@ -62,7 +62,7 @@ def test_a_wrong_row_is_refused(tmp_path: Path, row: str, message: str) -> None:
 
 def test_names_in_a_log_come_in_order_of_appearance(tmp_path: Path) -> None:
     (tmp_path / "log.csv").write_text(f"{HEAD}\n1,0,0,0,0,0,MAC16,5,-1\n2,0,0,0,0,0,ACT,5,-1\n3,0,0,0,0,0,MAC16,5,-1\n")
-    assert commandlog.names_in(tmp_path / "log.csv") == ("MAC16", "ACT")
+    assert commandlog.read(tmp_path / "log.csv").names == ("MAC16", "ACT")
 
 
 def test_kernel_rows_become_coordinates_with_minus_one_below_the_scope() -> None:

@@ -160,7 +160,8 @@ def test_a_gzip_that_ends_early_is_refused(file: Path) -> None:
 
 
 def test_comments_and_blanks_around_fields_are_skipped(file: Path) -> None:
-    file.write_text("# made by hand\n\n" + HEAD.replace(",", ", ") + "  # two requests\n0, 0, R, 0, 0, 1, 2, 37, 3\n#1,5\n1,5 ,W ,1,0,3,0,38,\t4 \n")
+    file.write_text("# made by hand\n\n" + HEAD.replace(",", ", ") + "  # two requests\n0, 0, R, 0, 0, 1, 2, 37, 3\n"
+                    "#1,5\n1,5 ,W ,1,0,3,0,38,\t4 \n")
     found = all_of(file)
     assert found.column.tolist() == [3, 4]
     assert found.rows[:, LINE].tolist() == [5, 7]
@@ -209,7 +210,7 @@ def test_what_is_no_mapping_is_one_problem() -> None:
         address_mapping("row:bank", ORG)
     assert [str(p) for p in error.value.problems] == [
         "controller.address_mapping: 'row:bank' is not an address mapping: 'w:' is no field; ro row, ra rank, si sid, bg bank group, "
-        "ba bank, ch channel, co column, each once, most significant first"]
+        "ba bank, ch channel, co column, most significant first"]
 
 
 @pytest.mark.parametrize(("text", "expected"), [

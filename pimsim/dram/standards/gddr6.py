@@ -48,7 +48,9 @@ CONSTRAINTS = (
     rule("rank", "WRA", "REFab REFpb", "CWL + BL + tWR + tRP"),
     # refresh
     rule("rank", "ACT", "REFab", "tRC"),
-    rule("rank", "PRE", "REFab", "min(tRP, tRC - tRAS)", note="tRP (missing in Ramulator 2.1)"),
+    # not tRP: where a part's tRC is a clock less than tRAS + tRP (rounding), a REFab that keeps tRC from the ACT of a row that
+    # was closed after tRAS is as legal as the ACT that tRC allows there
+    rule("rank", "PRE", "REFab", "min(tRP, tRC - tRAS)", note="min(tRP, tRC - tRAS) (missing in Ramulator 2.1)"),
     rule("rank", "REFab", "ACT PRE PREab RD RDA WR WRA REFab REFpb", "tRFCab"),
     rule("bank", "REFpb", "ACT REFpb", "tRFCpb"),
     rule("rank", "REFpb", "ACT REFpb", "tRREFD"),
