@@ -101,7 +101,8 @@ def test_commands_cannot_be_logged(tiny: str, tmp_path: Path) -> None:
 
 
 def test_drafts_without_a_cache_are_refused() -> None:
-    settings = {"execution.kv_cache": False, "workload.decoding": {"draft_model": "gpt2-small", "acceptance": 0.5}, "workload.output_tokens": 4}
+    decoding = {"draft_model": "gpt2-small", "acceptance": 0.5}
+    settings = {"execution.kv_cache": False, "workload.decoding": decoding, "workload.output_tokens": 4}
     with pytest.raises(InputError, match="execution.kv_cache: drafts are decoded with a KV cache"):
         pimsim.run("gpu-h200", "gpt2-medium", **settings)
 
