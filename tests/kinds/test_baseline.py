@@ -15,7 +15,7 @@ SYSTEMS = ("gpu-t4", "gpu-a100-40", "gpu-a100-80", "gpu-h100", "gpu-h100-measure
 KEYS = {
     "schema_version", "pimsim_version", "system", "workload", "time_s", "cycles", "tokens", "tokens_per_s", "layers_simulated", "folded",
     "energy_j", "power_w", "row_hit_rate", "commands", "macs", "bandwidth", "utilisation", "time_by_op_s", "cycles_by_cause", "bound_s",
-    "checks", "host",
+    "checks", "host", "peaks", "area_mm2", "bytes_over_pins", "bytes_spilled", "bound_by_op_s", "rows_used", "energy_per_token_j",
 }  # fmt: skip
 
 

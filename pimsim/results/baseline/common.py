@@ -37,7 +37,8 @@ def by_category(table: Table, values: np.ndarray) -> dict[str, float]:
 
 
 def facts(system: str, workload: WorkloadConfig | None, trace: Trace, work: Work, time_s: float, energy_j: Mapping[str, float],
-          time_by_op_s: Mapping[str, float], bound_s: float, external: tuple[float, float], clock: Clock) -> dict[str, Any]:  # fmt: skip
+          time_by_op_s: Mapping[str, float], bound_by_op_s: Mapping[str, float], external: tuple[float, float],
+          clock: Clock) -> dict[str, Any]:  # fmt: skip
     """The keys of a summary that every kind has. ``external``: bytes over the pins, and the peak's bytes a second."""
     total_j = sum(energy_j.values())
     moved, peak = external
@@ -61,13 +62,18 @@ def facts(system: str, workload: WorkloadConfig | None, trace: Trace, work: Work
         "macs": int((work.table.macs * work.table.repeat).sum()),
         "bandwidth": {"internal_bytes_per_s": None, "internal_utilisation": None, "external_bytes_per_s": moved / time_s,
                       "external_utilisation": moved / time_s / peak},
+        "peaks": {"internal_bytes_per_s": None, "external_bytes_per_s": peak},
+        "area_mm2": None,
         "bytes_over_pins": int(moved),
+        "bytes_spilled": None,
         "bytes_conventional": int((work.table.stored_bytes * work.table.repeat).sum()),
         "data_movement_reduction": None,
         "time_by_op_s": dict(time_by_op_s),
         "cycles_by_cause": {},
         "share_by_cause": {},
-        "bound_s": bound_s,
+        "bound_s": sum(bound_by_op_s.values()),
+        "bound_by_op_s": dict(bound_by_op_s),
+        "rows_used": None,
         "host": clock.host(),
     }  # fmt: skip
 

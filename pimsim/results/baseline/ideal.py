@@ -25,8 +25,8 @@ def result(run: Run, workload: WorkloadConfig | None, clock: Clock) -> Result:
     """
     table, memory, time_s = run.work.table, run.config.memory, run.time_s
     joules = energy_j(run)
-    spent = by_category(table, run.row_s)
-    summary = facts(run.config.name, workload, run.trace, run.work, time_s, joules, {k: v for k, v in spent.items() if v}, time_s,
+    spent = {name: seconds for name, seconds in by_category(table, run.row_s).items() if seconds}
+    summary = facts(run.config.name, workload, run.trace, run.work, time_s, joules, spent, spent,
                     (run.bytes, memory.external_bytes_per_s), clock)  # fmt: skip
     summary["utilisation"] = {}
     summary["checks"] = check(run, joules)

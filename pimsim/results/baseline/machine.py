@@ -26,9 +26,10 @@ def result(run: Run, workload: WorkloadConfig | None, clock: Clock) -> Result:
     assert run.trace is not None
     outside = {name: seconds for name, seconds in (("host", host_s), ("idle", run.idle_s)) if seconds}
     summary = facts(run.config.name, workload, run.trace, run.work, time_s, joules, by_category(table, run.spent_s) | outside,
-                    float(run.bound_s.sum()), (devices * moved, devices * float(device.bandwidth)), clock)  # fmt: skip
+                    by_category(table, run.bound_s), (devices * moved, devices * float(device.bandwidth)), clock)  # fmt: skip
     macs = float((table.macs * table.repeat).sum())
     summary["devices"], summary["macs"] = devices, devices * summary["macs"]
+    summary["peaks"]["matrix_macs_per_s"] = devices * device.matrix / 2
     summary["utilisation"] = {"memory": moved / device.bandwidth / time_s, "matrix": 2 * macs / device.matrix / time_s,
                               "device": float(run.kernel_s.sum()) / time_s}  # fmt: skip
     summary["time_by_limit_s"] = by_limit(run)
