@@ -114,7 +114,7 @@ class Attention:
     """Attention of one lane in one stage.
 
     Attributes:
-        scored_at: of each request, its chunks, how many heads each has, and when their scores were at the NPU.
+        scored_at: of each request, by its place in the channel, its chunks, how many heads each has, and when their scores were at the NPU.
         logits_left: chunks whose P is not on its way yet. logits_end: when the last P was written. end: when the last result was.
         vector_cycles, elements: that the vector units have worked, and taken.
     """
@@ -182,7 +182,7 @@ class Attention:
                                         sizes * len(pieces))
         lane.write_ahead(lane.token(), places, done)
         self.logits_end = max(self.logits_end, done + lane.port.latency)
-        self.scored_at[self.members[index].number] = [*self.scored_at.get(self.members[index].number, []), (segment, len(pieces), tick)]
+        self.scored_at[index] = [*self.scored_at.get(index, []), (segment, len(pieces), tick)]
         if "logit_attend_barrier" in plan.keys:
             self._held.append((index, pieces))
         else:

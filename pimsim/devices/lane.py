@@ -249,9 +249,8 @@ class Lane:
         for group in finished:
             token = self._tokens.pop(group.group)
             self.done[token] = group.tick + self.port.latency
-            action = self._actions.pop(token, None)
-            if action is not None:
-                action(self, self.done[token])
+            if token in self._actions:
+                self._actions.pop(token)(self, self.done[token])
 
     def _take(self, count: int) -> None:
         """So many of the waiting requests have been accepted."""

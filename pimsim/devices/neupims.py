@@ -91,7 +91,7 @@ class NeuPimsDevice:
     def _map(self) -> tuple[TensorMap, Space]:
         """Weights and activations get their places; what is left is for keys and values."""
         geometry, memory = self.geometry, self.config.memory
-        tensors = TensorMap(geometry, (self.spec.rows, self.spec.columns), self.spec.precision_bytes, 2 * VECTOR_ROWS, memory.rows)
+        tensors = TensorMap(geometry, (self.spec.rows, self.spec.columns), self.spec.precision_bytes, 2 * VECTOR_ROWS)
         none = LayerRows(np.zeros(0, np.int64), np.zeros(0, np.int64))
         for layer in range(self.part.layers):
             for which in ("qkv", "ffn"):
@@ -132,10 +132,10 @@ class NeuPimsDevice:
         now = begin
         for op in work.npu:
             self._merge(now)
-            record, done = self.npu.run(op, now)
-            records.append(record)
+            ran, done = self.npu.run(op, now)
+            records.append(ran)
             works.append(done)
-            now = record.end_ticks
+            now = ran.end_ticks
         self._finish_attention()
         end = max([now] + [lane.attention.end for lane in self.lanes if lane.attention] + [lane.now for lane in self.lanes])
         self._settle(end)
@@ -256,7 +256,9 @@ class NeuPimsDevice:
 
     def _in_order(self) -> int:
         """compat.softmax_in_order: when the last P is written, one softmax being begun a cycle in the order of the batch."""
-        scored = {number: chunks for lane in self.lanes if lane.attention for number, chunks in lane.attention.scored_at.items()}
+        mine = by_channel(self._members)
+        scored = {member.number: lane.attention.scored_at[index] for lane in self.lanes if lane.attention
+                  for channel in lane.numbers for index, member in enumerate(mine[channel])}
         issued = 0
         end = 0
         for member in self._members:
@@ -362,5 +364,6 @@ def _in_memory(config: SystemConfig) -> bool:
     units = {name: config.placement[name] for name in ATTENTION if name in config.placement}
     wrong = [name for name, unit in units.items() if unit not in ("npu", "pim")]
     if wrong or len(set(units.values())) > 1:
-        raise InputError(Problem("attention runs as a whole on one unit", "npu or pim", key=f"placement.{wrong[0] if wrong else next(iter(units))}"))
+        key = f"placement.{wrong[0] if wrong else next(iter(units))}"
+        raise InputError(Problem("attention runs as a whole on one unit", "npu or pim", key=key))
     return "npu" not in units.values()

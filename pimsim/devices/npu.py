@@ -16,7 +16,7 @@ import numpy as np
 
 from pimsim.devices.own import Own
 from pimsim.devices.pipeline import Pipeline
-from pimsim.devices.stage import Member, NpuOp, OpRecord
+from pimsim.devices.stage import Member, NpuOp, OpRecord, Unit
 from pimsim.mapping.tensor import NOTHING, TensorMap, Transfer
 from pimsim.npu.clock import NpuClock
 from pimsim.npu.dataflows import folds
@@ -89,12 +89,12 @@ class Work:
 
 @dataclass
 class Asked:
-    """A tile whose operands are under way: its folds, tokens of its activations and of its weights (one, or one a block of tokens; None:
-    nothing more is read for these), and blocks along K."""
+    """A tile whose operands are under way: its folds, tokens of its activations and of its weights (one, or one a block of tokens;
+    0: nothing more is read for these), and blocks along K."""
 
     cut: Folds
     activations: list[int]
-    weights: list[int | None]
+    weights: list[int]
     rows: int
 
 
@@ -127,8 +127,9 @@ class Npu:
     def _record(self, op: NpuOp, work: Work) -> OpRecord:
         unit = self.tensors.geometry.unit_bytes
         read, written = work.units_read * unit, work.units_written * unit
-        return OpRecord(op.name, op.kind, "vector" if op.kind not in ("gemm", "attention") else "npu", work.begin, work.end, work.macs, read,
-                        written, vector_elements=work.elements, scratchpad_bytes=work.scratchpad_bytes + read + written)
+        unit_name: Unit = "npu" if op.kind in ("gemm", "attention") else "vector"
+        return OpRecord(op.name, op.kind, unit_name, work.begin, work.end, work.macs, read, written,
+                        vector_elements=work.elements, scratchpad_bytes=work.scratchpad_bytes + read + written)
 
     # ------------------------------------------------------------------ transfers
 
@@ -160,9 +161,9 @@ class Npu:
 
     def gemm(self, op: NpuOp, work: Work) -> int:
         """A matrix product; returns when its last fold is done."""
-        work.macs = op.macs
         run = Pipeline(self.spec, self.clock, work.begin, self.keys)
         cut = tiles(self.spec, op.m, op.k, op.n)
+        work.macs = sum(tile.macs for tile in cut)
         asked = [self._ask(op, work, tile, work.begin) for tile in cut[:2]]
         for number, tile in enumerate(cut):
             if self.spec.dataflow == "input-stationary":
@@ -193,8 +194,9 @@ class Npu:
         """Weights or outputs stay: a tile as a whole; its results wait in the accumulator for the last of its tokens, if it holds them."""
         for token in asked.activations:
             work.activations = max(work.activations, self.memory.finish(token))
-        self.memory.finish(asked.weights[0])
-        ready = self.memory.ready(asked.weights[0])
+        token = asked.weights[0]
+        self.memory.finish(token)
+        ready = self.memory.ready(token)
         if self.spec.dataflow == "weight-stationary":
             run.add(asked.cut, ready, work.activations)
         else:
@@ -213,7 +215,7 @@ class Npu:
         weights = np.zeros(0, np.int64)
         for number, token in enumerate(asked.weights):
             stationary = np.full(rows, work.activations)
-            if token is not None:
+            if token:
                 self.memory.finish(token)
                 ready = self.memory.ready(token).reshape(rows, -1)
                 if number == 0:
@@ -253,13 +255,13 @@ class Npu:
         own = self._source(op, tile) if op.members and op.store != "kv" else []
         if own and not isinstance(own[0], Transfer):  # what attention in memory has left in the channels
             activations = [self._read(work, what, tick) for what in own] if tile.fresh else []
-            return Asked(cut, activations, [self._read(work, weights, tick), *([None] * (len(tops) - 1))], rows)
+            return Asked(cut, activations, [self._read(work, weights, tick), *([0] * (len(tops) - 1))], rows)
         activations = []
         if tile.fresh and op.bias:
             size = (len(tops) * spec.rows if "swapped_operands" in self.keys else op.n) * spec.precision_bytes
             activations = [self._read(work, tensors.part(op.weight + ".bias", size), tick)]
         if tile.n[0]:
-            return Asked(cut, activations, [self._read(work, weights, tick), *([None] * (len(tops) - 1))], rows)
+            return Asked(cut, activations, [self._read(work, weights, tick), *([0] * (len(tops) - 1))], rows)
         blocks = [tensors.columns(op.sources[0], op.m, op.k, first, end, top, min(top + spec.rows, tile.m[1])) for top in tops]
         starts = np.concatenate((blocks[0].starts.reshape(rows, 1), weights.starts.reshape(rows, -1)), axis=1)
         counts = np.concatenate((blocks[0].counts.reshape(rows, 1), weights.counts.reshape(rows, -1)), axis=1)
@@ -281,6 +283,8 @@ class Npu:
         """Results of some tokens and columns are done."""
         width = self.spec.columns
         if "truncated_stores" in self.keys:
+            if columns[1] < op.n:
+                return
             size = min(op.m, op.n) * min(width, op.n - tokens[0]) * self.spec.precision_bytes
             work.waiting.append((self.tensors.part(op.result or "stored", max(size, 0)), tick))
         elif op.store == "kv":

@@ -28,7 +28,7 @@ class Pipeline:
 
     def __init__(self, spec: NpuSpec, clock: NpuClock, begin: int, keys: frozenset[str] = frozenset()):
         self.spec, self.clock = spec, clock
-        self._begin = int(clock.cycles(np.int64(begin)))
+        self._begin = clock.cycle(begin)
         kind = SerialPipeline if "serial_npu_pipeline" in keys else FixedPipeline
         self._fixed = kind(spec, self._begin) if "fixed_block_latency" in keys else None
         self._folds: tuple[np.ndarray, ...] = (np.zeros(0, np.int64),) * COLUMNS
@@ -43,9 +43,7 @@ class Pipeline:
     def add_equal(self, count: int, m: int, k: int, n: int, ready: int) -> None:
         """``count`` products [m x k] x [k x n] with all operands there at a tick."""
         cut = folds(self.spec, m, k, n)
-        many = Folds(*(np.tile(getattr(cut, name), count) for name in ("load", "stream", "drain", "stationary", "streamed", "output")),
-                     ganged=cut.ganged)
-        self.add(many, ready, ready)
+        self.add(cut.repeated(count), ready, ready)
 
     @property
     def serial(self) -> bool:
@@ -55,8 +53,8 @@ class Pipeline:
     def add_attention(self, heads: int, tokens: int, head_dim: int, softmax: int, ready: int) -> None:
         """compat.serial_npu_pipeline: attention of one token over ``tokens``, head after head; ``softmax``: cycles of a row."""
         assert isinstance(self._fixed, SerialPipeline)
-        there = int(self.clock.cycles(np.int64(ready)))
-        self.done = self.streamed = int(self.clock.ends(np.int64(self._fixed.attention(heads, tokens, head_dim, softmax, there))))
+        there = self.clock.cycle(ready)
+        self.done = self.streamed = self.clock.ticks(self._fixed.attention(heads, tokens, head_dim, softmax, there))
         self.busy += heads * (tokens + head_dim * (tokens // self.spec.rows + 1)) // self.spec.arrays * self.spec.arrays
 
     def _run(self, cut: Folds, stationary: np.ndarray, streamed: np.ndarray) -> None:
@@ -64,7 +62,7 @@ class Pipeline:
         self.moved += int((cut.load * spec.columns + cut.stream * (spec.rows + 2 * spec.columns)).sum()) * spec.precision_bytes
         if self._fixed is not None:
             done = self._fixed.run(np.maximum(stationary, streamed), cut.load > 0)
-            self.done = self.streamed = int(self.clock.ends(done.max()))
+            self.done = self.streamed = self.clock.ticks(int(done.max()))
             self.busy += fresh * spec.rows
             return
         new = (cut.load, cut.stream, cut.drain, stationary, streamed)
@@ -73,5 +71,5 @@ class Pipeline:
         arrays = 1 if cut.ganged else spec.arrays
         _, busy = run_folds(*self._folds, arrays, spec.weight_double_buffer, self._begin, ends, done)
         self.busy = int(busy) * (spec.arrays // arrays)
-        self.done = int(self.clock.ends(done[-fresh:].max()))
-        self.streamed = int(self.clock.ends(ends[-fresh:].max()))
+        self.done = self.clock.ticks(int(done[-fresh:].max()))
+        self.streamed = self.clock.ticks(int(ends[-fresh:].max()))

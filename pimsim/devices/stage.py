@@ -56,6 +56,7 @@ class NpuOp:
         sources: tensors of m rows that are read: k wide for a gemm, n wide for a vector operator.
         result: tensor of m rows, n wide, that is written.
         store: a gemm's results go to ``result`` (``rows``), or they are q, k and v of ``members`` and go to their channels (``kv``).
+        fused: vector operators on a gemm's results before they are stored: (kind, rows, elements of a row).
         members: see ``attention`` and ``kv``; or whose attention is the source. m is the number of their new tokens.
     """
 
@@ -69,6 +70,7 @@ class NpuOp:
     sources: tuple[str, ...] = ()
     result: str = ""
     store: Store = "rows"
+    fused: tuple[tuple[str, int, int], ...] = ()
     members: tuple[Member, ...] = ()
 
     @property
@@ -197,8 +199,12 @@ class _Ops:
         width = (arch.heads + 2 * arch.kv_heads) * arch.head_dim
         ops = [self.norm("attn.ln", "x", "normed")] if arch.norm_first else []
         source = "normed" if arch.norm_first else "x"
+        rotated = (arch.heads + arch.kv_heads) * self.tokens
+        fused: tuple[tuple[str, int, int], ...] = ((arch.norm, rotated, arch.head_dim),) if arch.qk_norm else ()
+        if arch.position == "rotary":
+            fused += (("rotary", rotated, arch.rotary_dim),)
         made = NpuOp("attn.QKVgen", "gemm", self.tokens, width, arch.hidden, self.layer + "attn.QKVgen", arch.qkv_bias,
-                     (self.act(source),), store="kv", members=members)
+                     (self.act(source),), store="kv", fused=fused, members=members)
         return (*ops, made)
 
     def ffn(self, members: tuple[Member, ...], sparse: bool, expert_tokens: tuple[int, ...]) -> tuple[NpuOp, ...]:

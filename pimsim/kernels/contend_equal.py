@@ -67,7 +67,8 @@ from pimsim.kernels.request_word import pointer
 PAST = -1024
 """Ticks after which no distance between commands is felt any more."""
 
-FIXED = np.array([PIM_QUEUED, TURN, REFRESH_RANK, LIVE, SERVING, HOLD, SKIP, WAITING, RESERVED, UNIT, COMPUTED, DRAIN, READS, WRITES, QUEUED])
+FIXED = np.array([PIM_QUEUED, TURN, REFRESH_RANK, LIVE, SERVING, HOLD, SKIP, WAITING, RESERVED, UNIT, COMPUTED, DRAIN, READS, WRITES,
+                  QUEUED])  # fmt: skip
 """Scalars that are compared as they are."""
 
 

@@ -66,6 +66,9 @@ class Transfer:
 
 NOTHING = Transfer.of()
 
+NOWHERE = 1 << 62
+"""A unit behind any memory."""
+
 
 @dataclass(frozen=True, slots=True)
 class Geometry:
@@ -101,13 +104,13 @@ class TensorMap:
 
     Args:
         block: rows and columns of the blocks. element_bytes: of an element.
-        first_row, end_row: rows of every channel that it may use.
+        first_row: first row of every channel that it may use; the last is said by :meth:`limit`.
     """
 
-    def __init__(self, geometry: Geometry, block: tuple[int, int], element_bytes: int, first_row: int, end_row: int):
+    def __init__(self, geometry: Geometry, block: tuple[int, int], element_bytes: int, first_row: int):
         self.geometry, self.block, self.element_bytes = geometry, block, element_bytes
         self._next = first_row * geometry.banks * geometry.row_units
-        self._end = end_row * geometry.banks * geometry.row_units
+        self._end = NOWHERE
         self._tensors: dict[str, Tensor] = {}
 
     def place(self, name: str, size_bytes: int) -> Tensor:
@@ -180,8 +183,8 @@ class TensorMap:
         """All of an activation tensor, ``group`` rows at a time: a segment a group and column."""
         width = self.block[1]
         start, pitch = self._activation(name, m, n)
-        top, column = np.meshgrid(np.arange(0, m, group), np.arange(ceil_div(n, width)), indexing="ij")
-        top, column = top.ravel(), column.ravel()
+        tops, columns = np.arange(0, m, group), np.arange(ceil_div(n, width))
+        top, column = np.repeat(tops, len(columns)), np.tile(columns, len(tops))
         size = np.minimum(n - column * width, width) * self.element_bytes
         begin = column * pitch * self.geometry.unit_bytes
         return self._units(begin + top * size, begin + np.minimum(top + group, m) * size, start)

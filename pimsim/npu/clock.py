@@ -30,12 +30,12 @@ class NpuClock:
         cycles_a_tick, per = self.ratio
         return -(-cycles * per // cycles_a_tick)
 
+    def cycle(self, tick: int) -> int:
+        """The first cycle that begins at or after a tick."""
+        cycles_a_tick, per = self.ratio
+        return -(-tick * cycles_a_tick // per)
+
     def cycles(self, ticks: np.ndarray) -> np.ndarray:
-        """The first cycle that begins at or after each tick."""
+        """The same for each tick."""
         cycles_a_tick, per = self.ratio
         return ticks if cycles_a_tick == per else -(-ticks * cycles_a_tick // per)
-
-    def ends(self, cycles: np.ndarray) -> np.ndarray:
-        """The first tick at or after each cycle's begin."""
-        cycles_a_tick, per = self.ratio
-        return cycles if cycles_a_tick == per else -(-cycles * per // cycles_a_tick)

@@ -1,4 +1,4 @@
-"""Shortcuts of the NPU in the NeuPIMs simulator (casys-kaist/NeuPIMs f299af3), by the name of the key under ``compat:`` that brings them back."""
+"""Shortcuts of the NPU in the NeuPIMs simulator (casys-kaist/NeuPIMs f299af3), by the key under ``compat:`` that brings them back."""
 
 from __future__ import annotations
 

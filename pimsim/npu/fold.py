@@ -37,6 +37,11 @@ class Folds:
         return Folds(self.load[which], self.stream[which], self.drain[which], self.stationary[which], self.streamed[which],
                      self.output[which], self.ganged)
 
+    def repeated(self, times: int) -> Folds:
+        """The same, so many times one behind the other."""
+        return Folds(np.tile(self.load, times), np.tile(self.stream, times), np.tile(self.drain, times), np.tile(self.stationary, times),
+                     np.tile(self.streamed, times), np.tile(self.output, times), self.ganged)
+
     def __len__(self) -> int:
         return len(self.load)
 

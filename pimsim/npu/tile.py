@@ -27,6 +27,11 @@ class Tile:
     last: bool
     fresh: bool
 
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of it."""
+        return (self.m[1] - self.m[0]) * (self.k[1] - self.k[0]) * (self.n[1] - self.n[0])
+
 
 def tiles(npu: NpuSpec, m: int, k: int, n: int) -> list[Tile]:
     """The tiles in the order in which they are computed.
