@@ -28,7 +28,7 @@ def command(part: str, program: Path, overrides: tuple[str, ...], commands: Path
     """Replay PROGRAM on the PIM commands of the DRAM PART: how many cycles, which commands.
 
     PROGRAM is an AiM host-instruction trace (AiM, R and W lines; needs a part with AiM's commands, gddr6-aim) or a program
-    in pimsim's own form, one instruction a line (see docs/pim.md); both plain or gzip.
+    in pimsim's own form, one instruction a line (see docs/pim.md); both plain or gzip; - is standard input.
     """
     from pimsim.config import load_dram
     from pimsim.sim.replay import replay

@@ -209,12 +209,19 @@ class Rows:
 def _open(path: str | Path) -> gzip.GzipFile | BufferedReader:
     """Open a file or a pipe once (``-``: standard input), uncompressing it if it begins like gzip data."""
     try:
-        # what comes through standard input is read from a descriptor of its own, so that closing it harms nobody
-        file = open(os.dup(0), "rb") if str(path) == "-" else open(path, "rb")
-        compressed = file.peek(2)[:2] == _GZIP_MAGIC
-        return gzip.GzipFile(fileobj=file, mode="rb") if compressed else file
+        file = _plain(path)
+        if file.peek(2)[:2] != _GZIP_MAGIC:
+            return file
     except OSError as error:
         raise InputError(Problem(error.strerror or str(error), file=str(path))) from None
+    packed = gzip.GzipFile(fileobj=file, mode="rb")
+    packed.myfileobj = file  # type: ignore[assignment]  # closed with it; typeshed wants a FileIO
+    return packed
+
+
+def _plain(path: str | Path) -> BufferedReader:
+    # standard input is read from a descriptor of its own, so that closing it harms nobody
+    return open(os.dup(0) if str(path) == "-" else path, "rb")
 
 
 class RowWriter:

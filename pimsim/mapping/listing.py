@@ -97,14 +97,14 @@ def format_program(program: np.ndarray, compiled: Compiled) -> Iterator[str]:
         yield f"{'    ' * len(ends)}}}"
 
 
-def read_listing(path: str | Path, compiled: Compiled, channels: int) -> Listing:
-    """Read the programs of a part with so many channels.
+def read_listing(path: str | Path | Rows, compiled: Compiled, channels: int) -> Listing:
+    """Read the programs of a part with so many channels, from a file, a pipe, or what was opened already.
 
     Raises:
         InputError: every wrong line with its number; an empty file, compressed data that ends early.
     """
-    reader = _Reader(str(path), compiled, channels)
-    rows = Rows(path)
+    rows = path if isinstance(path, Rows) else Rows(path)
+    reader = _Reader(rows.file, compiled, channels)
     line = rows.line
     for block in rows.blocks():
         for text in block.decode("utf-8", "replace").split("\n")[:-1]:

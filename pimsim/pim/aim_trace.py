@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,6 +18,9 @@ from pimsim.dram.spec import Organization
 from pimsim.errors import InputError, Problem, nearest
 from pimsim.kernels import host_layout as host
 from pimsim.pim.aim import ACTIVATION_FUNCTION, CFR_RANGE, INSTRUCTIONS, LUT_ROW, UNSUPPORTED, HostInstruction
+
+if TYPE_CHECKING:
+    from pimsim.dram.table_file import Rows
 
 MAX_PROBLEMS = 20
 """Wrong lines that are reported at once; reading stops behind them."""
@@ -45,24 +49,17 @@ class AimTrace:
     ignored: int = 0
 
 
-def is_aim_trace(path: str | Path) -> bool:
-    """Whether the first line that is no comment begins as one of an AiM trace does.
-
-    Raises:
-        InputError: the file cannot be read or is empty.
-    """
-    for _, text in _lines(path):
-        words = text.split()
-        if words and not words[0].startswith("#"):
-            return words[0].rstrip(",") in _WORDS
-    return False
+def is_aim_trace(file: Rows) -> bool:
+    """Whether the first line that is no comment begins as one of an AiM trace does."""
+    return file.first.split()[0].rstrip(",") in _WORDS
 
 
-def read_aim_trace(path: str | Path, organization: Organization, channels: int, commands: Mapping[str, int],
+def read_aim_trace(path: str | Path | Rows, organization: Organization, channels: int, commands: Mapping[str, int],
                    register_mode: frozenset[str]) -> AimTrace:
     """Read a trace for a part.
 
     Args:
+        path: of the file or pipe, or what was opened already.
         organization, channels: of the part; channel masks, banks, rows and sizes beyond them are errors.
         commands: command name -> its number.
         register_mode: commands that need the register mode.
@@ -70,8 +67,11 @@ def read_aim_trace(path: str | Path, organization: Organization, channels: int, 
     Raises:
         InputError: every wrong line with its number; an empty file, compressed data that ends early, no EOC.
     """
-    reader = _Reader(str(path), organization, channels, commands, register_mode)
-    for line, text in _lines(path):
+    from pimsim.dram.table_file import Rows  # loads numba, which whoever only asks for command sets does not need
+
+    rows = path if isinstance(path, Rows) else Rows(path)
+    reader = _Reader(rows.file, organization, channels, commands, register_mode)
+    for line, text in _lines(rows):
         words = text.replace(",", " ").split()
         if words and not words[0].startswith("#"):
             reader.take(line, words)
@@ -80,10 +80,7 @@ def read_aim_trace(path: str | Path, organization: Organization, channels: int, 
     return reader.trace()
 
 
-def _lines(path: str | Path) -> Iterator[tuple[int, str]]:
-    from pimsim.dram.table_file import Rows  # loads numba, which whoever only asks for command sets does not need
-
-    rows = Rows(path)
+def _lines(rows: Rows) -> Iterator[tuple[int, str]]:
     line = rows.line
     for block in rows.blocks():
         for text in block.decode("utf-8", "replace").split("\n")[:-1]:

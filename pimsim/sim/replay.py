@@ -19,7 +19,7 @@ from pimsim.dram.commandlog import CommandLog
 from pimsim.dram.compile import Compiled, initial_state
 from pimsim.dram.controller.policy import policy as chosen_policy
 from pimsim.dram.spec import Cause
-from pimsim.dram.table_file import write_rows
+from pimsim.dram.table_file import Rows, write_rows
 from pimsim.errors import InputError, Problem, nearest
 from pimsim.kernels import host_layout as at
 from pimsim.kernels.channel import LOG_FIELDS, charge_until, wait_until
@@ -161,7 +161,7 @@ def replay(config: DramConfig, program: str | Path, *, fold: bool = True, fast_f
     """Replay a program on a part.
 
     Args:
-        program: an AiM host-instruction trace or a program listing, plain or gzip.
+        program: an AiM host-instruction trace or a program listing, plain or gzip; a file, a pipe or ``-``, standard input.
         fold, fast_forward: exact short cuts; switching them off gives the same numbers.
         log: keep every command.
 
@@ -173,18 +173,19 @@ def replay(config: DramConfig, program: str | Path, *, fold: bool = True, fast_f
         raise InputError(Problem("all-bank PIM commands cannot run beside per-bank refresh", "all-bank or none",
                                  key="controller.refresh"))
     compiled = compile_memory(config.memory, config.controller, config.pim)
-    if not is_aim_trace(program):
+    file = Rows(program)
+    if not is_aim_trace(file):
         if any(c.row_buffer for c in compiled.standard.commands):
             raise InputError(Problem("a program runs on banks with one row buffer; what two do, pimsim micro measures", "1",
                                      key="memory.row_buffers"))
-        listing = read_listing(program, compiled, config.memory.channels)
+        listing = read_listing(file, compiled, config.memory.channels)
         return run_listing(config, compiled, listing, fold=fold, fast_forward=fast_forward, log=log)
     if not commands.mode_switch:
         raise InputError(Problem("AiM host instructions need AiM's commands", "a part with memory.command_set: aim",
                                  file=str(program)))
     _check_host(config)
     codes = {name: code for code, name in enumerate(compiled.command_names)}
-    trace = read_aim_trace(program, compiled.organization, config.memory.channels, codes, commands.register_mode)
+    trace = read_aim_trace(file, compiled.organization, config.memory.channels, codes, commands.register_mode)
     return run_trace(config, compiled, trace, fold=fold, log=log)
 
 

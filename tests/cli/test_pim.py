@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -200,3 +202,14 @@ def test_a_program_on_one_of_two_row_buffers_is_legal(capsys: pytest.CaptureFixt
     with pytest.raises(SystemExit) as exit_:
         cli.main(["check", "hbm2-neupims", log, *one])
     assert exit_.value.code == 0
+
+
+def test_a_program_comes_through_a_pipe(program: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=lambda: pipe.write_bytes(Path(program).read_bytes()))
+    writer.start()
+    _, piped, _ = run(capsys, "gddr6-pim", str(pipe), "--json")
+    writer.join()
+    _, direct, _ = run(capsys, "gddr6-pim", program, "--json")
+    assert json.loads(piped)["cycles"] == json.loads(direct)["cycles"]

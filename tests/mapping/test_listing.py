@@ -134,7 +134,7 @@ def test_gzip_is_read(tmp_path: Path) -> None:
         (["CHANNELS 2-1", "PREab"], "1: CHANNELS: channels 2-1; of 0 .. 3, or all"),
         (["CHANNELS a", "PREab"], "1: CHANNELS: 'a' is not a whole number; decimal or 0x hexadecimal"),
         (["LOOP 2 {", "CHANNELS 1", "}"], "2: CHANNELS inside a loop; close the loop of line 1 first"),
-        (["# nothing"], "1: no instruction"),
+        (["# nothing"], " is empty"),
         (["CHANNELS 1"], "1: no instruction"),
     ],
 )
