@@ -91,7 +91,8 @@ class NeuPimsDevice:
     def _map(self) -> tuple[TensorMap, Space]:
         """Weights and activations get their places; what is left is for keys and values."""
         geometry, memory = self.geometry, self.config.memory
-        tensors = TensorMap(geometry, (self.spec.rows, self.spec.columns), self.spec.precision_bytes, 2 * VECTOR_ROWS)
+        tensors = TensorMap(geometry, (self.spec.rows, self.spec.columns), self.spec.precision_bytes, 2 * VECTOR_ROWS,
+                             along_k=self.spec.dataflow == "input-stationary" or "swapped_operands" in self.keys)
         none = LayerRows(np.zeros(0, np.int64), np.zeros(0, np.int64))
         for layer in range(self.part.layers):
             for which in ("qkv", "ffn"):

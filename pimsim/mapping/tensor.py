@@ -5,7 +5,8 @@ within a channel, units fill a row of a bank, then that row of the next bank (ro
 of NeuPIMs' simulator). Memory is given out from the bottom: rows that attention uses, weights, activations; the rest holds keys
 and values.
 
-* A weight matrix [k x n] is cut into blocks of the arrays' size, one behind the other, those of the same output columns together.
+* A weight matrix [k x n] is cut into blocks of the arrays' size, one behind the other in the order in which they are used: those of
+  the same output columns together, or those of the same part of K.
 * An activation tensor [m x n] is cut into columns of the arrays' width, each m rows; a column begins at a stripe.
 """
 
@@ -104,11 +105,13 @@ class TensorMap:
 
     Args:
         block: rows and columns of the blocks. element_bytes: of an element.
+        along_k: blocks of the same part of K lie together, as an input-stationary dataflow uses them.
         first_row: first row of every channel that it may use; the last is said by :meth:`limit`.
     """
 
-    def __init__(self, geometry: Geometry, block: tuple[int, int], element_bytes: int, first_row: int):
-        self.geometry, self.block, self.element_bytes = geometry, block, element_bytes
+    def __init__(self, geometry: Geometry, block: tuple[int, int], element_bytes: int, first_row: int, *,
+                 along_k: bool = False):
+        self.geometry, self.block, self.element_bytes, self.along_k = geometry, block, element_bytes, along_k
         self._next = first_row * geometry.banks * geometry.row_units
         self._end = NOWHERE
         self._tensors: dict[str, Tensor] = {}
@@ -157,8 +160,12 @@ class TensorMap:
         rows, columns = self.block
         tensor = self.place(name, k * n * self.element_bytes)
         width = np.minimum(n - pairs[:, 1] * columns, columns)
-        begin = pairs[:, 1] * columns * k + pairs[:, 0] * rows * width
-        size = np.minimum(k - pairs[:, 0] * rows, rows) * width
+        height = np.minimum(k - pairs[:, 0] * rows, rows)
+        if self.along_k:
+            begin = pairs[:, 0] * rows * n + pairs[:, 1] * columns * height
+        else:
+            begin = pairs[:, 1] * columns * k + pairs[:, 0] * rows * width
+        size = height * width
         return self._units(begin * self.element_bytes, (begin + size) * self.element_bytes, tensor.start)
 
     # ------------------------------------------------------------------ activations
