@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from pimsim.errors import InputError
@@ -34,3 +36,10 @@ def test_every_unknown_name_is_reported_with_the_nearest() -> None:
     with pytest.raises(InputError) as caught:
         check_names(["modles", "models", "pimgpt"])
     assert [problem.allowed for problem in caught.value.problems] == ["did you mean 'models'?", "did you mean 'pim-gpt'?"]
+
+
+def test_every_group_of_the_document_is_there() -> None:
+    document = Path(__file__).parents[2] / "docs" / "validation.md"
+    sections = [line.removeprefix("## ") for line in document.read_text(encoding="utf-8").splitlines() if line.startswith("## ")]
+    assert {name for name in sections if name in GROUPS} <= set(groups())
+    assert {"models", "dram", "aim", "gpu", "pim-gpt"} <= set(sections)
