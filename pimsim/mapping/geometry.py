@@ -63,6 +63,20 @@ class Memory:
         return ceil_div(columns, self.pack)
 
     @property
+    def width(self) -> int:
+        """Elements of a column."""
+        return self.lanes * self.pack
+
+    def sweeps(self, columns: int) -> list[int]:
+        """MACs of each sweep over the places of so many columns of an operand: column c lies in place c // pack and is taken by sweep
+        c % pack."""
+        return [ceil_div(columns - sweep, self.pack) for sweep in range(min(self.pack, columns))]
+
+    def order(self, columns: int) -> list[int]:
+        """The columns of an operand in the order in which sweeps take them."""
+        return [c for sweep in range(self.pack) for c in range(sweep, columns, self.pack)]
+
+    @property
     def share(self) -> int:
         """Columns of a row for each of those that share it."""
         return self.columns // self.pack

@@ -74,9 +74,8 @@ class Programs:
 
     def _macs(self, p: ProgramBuilder, memory: Memory, row: int, columns: int) -> None:
         """So many columns of an operand: where several lie in one place, all places over and over."""
-        places = memory.places(columns)
-        for begin in range(0, columns, places):
-            p.command(self.commands.mac_all, row=row, count=min(places, columns - begin))
+        for places in memory.sweeps(columns):
+            p.command(self.commands.mac_all, row=row, count=places)
 
     def _sharing(self, p: ProgramBuilder, memory: Memory, times: int, row_step: int, body: Callable[[int], None]) -> None:
         """``body`` so many times, on rows ``row_step`` apart that as many share as there are to a row; it is told its first row."""

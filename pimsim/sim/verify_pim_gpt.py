@@ -21,12 +21,11 @@ from pimsim.mapping.functional.check import Check, Findings, Place, Stored, chec
 from pimsim.mapping.functional.execution import PimGptFunctional
 from pimsim.mapping.functional.flow import Flow, Numbers
 from pimsim.mapping.functional.memory import Array
+from pimsim.mapping.functional.narrow import narrowed
 from pimsim.mapping.geometry import cache_slot
-from pimsim.model.dtype import BITS
 from pimsim.model.operator import KINDS, Operator
 from pimsim.model.trace import Block, Step, Trace
 from pimsim.sim.pim_gpt import PimGptSystem, build
-from pimsim.units import BF16_BITS
 
 OVERLAPS = ("none", "pipelined")
 APPENDED_ELEMENTS = 1 << 17
@@ -124,7 +123,10 @@ class Session:
         """Run all contexts."""
         memory = self.mapping.memory
         everything = {self.first, self.last}
-        sizes = [memory.lanes, memory.units, memory.row_elements] + ([self.slots] if self.cache else [])
+        sizes = [memory.lanes, memory.units, memory.row_elements]
+        if self.cache is not None:
+            held = self.mapping.held(self.append)
+            sizes += [held.width, held.row_elements, self.slots]
         for context in contexts(self.first, self.last, sizes) if self.contextual else sorted(everything):
             step = self.trace.steps[context - self.first]
             block = self.part.block(step)
@@ -141,7 +143,7 @@ class Session:
             op = block.operators[index]
             if op.kind == "kv_append" and outcome.operands:
                 self._keep(op.context - 1, *(x[None] for x in outcome.operands))
-            yield from checks(op, outcome, self._stored(op), self.mapping.memory, self.mapping.asic, place)
+            yield from checks(op, outcome, self._stored(op), self.mapping.held(op), self.mapping.asic, place)
         if live is None and self.part.layer >= 0:
             yield layer_check(flow, outcomes, self._stored, place)
 
@@ -176,6 +178,7 @@ class Session:
         slots = range(begin, min(begin + tokens - self.held, self.slots))
         keys, values = (self.numbers.normal((len(slots), self.append.kv_heads, dim), name, self.part.layer, self.held)
                         for name, dim in (("keys", self.append.head_dim), ("values", self.value_dim)))
+        keys, values = (np.stack([narrowed(token, self.append.stored_dtype) for token in x]) for x in (keys, values))
         if is_latent(self.append):
             values = keys[..., : self.value_dim]
         self.functional.store(self.part.layer, self.append, slots, keys, values, fresh=self.held < self.slots)
@@ -200,9 +203,6 @@ def _beyond(trace: Trace) -> Iterator[Problem]:
         yield Problem("the functional mode drafts no tokens", "none", key="workload.decoding.draft_model")
     for step in steps:
         for op in (op for block in step.blocks for op in block.operators):
-            if BITS[op.stored_dtype] != BF16_BITS:
-                key = "kv_dtype" if KINDS[op.kind].contextual else "weight_dtype"
-                yield Problem(f"the functional mode has no {op.stored_dtype}", "bf16", key=f"workload.{key}")
             if op.kind == "merge":
                 yield Problem("the functional mode splits no context", "1", key="workload.decoding.attention_splits")
             if op.kind == "kv_append" and op.context != step.context:

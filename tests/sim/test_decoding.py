@@ -12,7 +12,10 @@ import pytest
 import pimsim
 from pimsim.config import load_system, load_workload
 from pimsim.errors import InputError
+from pimsim.mapping.geometry import Values
 from pimsim.sim.verify import verify
+
+from .test_decoders import SCALED_DOWN
 
 SMALL = ("memory.channels=4", "memory.banks=4", "memory.columns=8", "memory.rows=4096")
 """16 banks, rows of 128 elements."""
@@ -138,18 +141,40 @@ def test_splits_spread_a_weighted_sum_over_channels(model: str) -> None:
     assert macs(split) == pytest.approx(macs(plain), rel=0.01)
 
 
-COMPUTED = ["kv_budget", "nested", "mixed", "sparse"]
+COMPUTED = ["kv_budget", "nested", "mixed", "sparse", "int8", "int4", "fp8-kv", "int8-scale", "int4-scale"]
 
 
 @pytest.mark.parametrize("option", COMPUTED)
 def test_what_the_functional_mode_has_computes(model: str, option: str) -> None:
-    workload = load_workload(model, ["workload.output_tokens=12", *OPTIONS[option]])
+    own = [text for text in OPTIONS[option] if text.startswith("workload.")]
+    workload = load_workload(model, ["workload.output_tokens=70", *own])
+    found = verify(load_system("pim-gpt-large", [*SMALL, *(text for text in OPTIONS[option] if text not in own)]), workload)
+    assert found.ok and {check.place.context for check in found.operators} >= {1, 17, 70}
+
+
+@pytest.mark.parametrize("rule", ["fixed", "scale"])
+@pytest.mark.parametrize("name", ["gemma-2b", "deepseek-v2-lite"])
+def test_pieces_of_heads_and_products_for_each_compute_with_narrow_numbers(name: str, rule: str, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(SCALED_DOWN[name]))
+    options = ["workload.weight_dtype=int4", "workload.kv_dtype=int8", "workload.output_tokens=20"]
+    workload = load_workload(tmp_path / "config.json", options)
+    assert verify(load_system("pim-gpt-large", [*SMALL, f"pim.narrow_macs={rule}"]), workload).ok
+
+
+def test_a_place_of_a_narrow_cache_that_is_off_is_found(model: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    right = Values.slot_place
+
+    def wrong(self: Values, slot: int) -> tuple[int, int]:
+        return right(self, slot)[0], slot % self.memory.row_elements // self.memory.lanes  # twice as far as it should be
+
+    monkeypatch.setattr(Values, "slot_place", wrong)
+    workload = load_workload(model, ["workload.output_tokens=40", "workload.kv_dtype=int8"])
     found = verify(load_system("pim-gpt-large", SMALL), workload)
-    assert found.ok
+    assert {"kv_append", "attend"} <= {check.name for check in found.operators if not check.ok}
 
 
 @pytest.mark.parametrize(("option", "key"), [
-    ("blocks", "decoding.block_tokens"), ("splits", "decoding.attention_splits"), ("int8", "weight_dtype"), ("fp8-kv", "kv_dtype")])
+    ("blocks", "decoding.block_tokens"), ("splits", "decoding.attention_splits")])
 def test_what_the_functional_mode_lacks_is_named(model: str, option: str, key: str) -> None:
     with pytest.raises(InputError) as caught:
         verify(load_system("pim-gpt-large", SMALL), load_workload(model, ["workload.output_tokens=5", *OPTIONS[option]]))

@@ -211,7 +211,7 @@ def _products(op: Operator, outcome: Outcome, stored: Stored, memory: Memory) ->
     """Sums in order, shaped as the outcome's; in binary64, and their bounds, both flat [rows]."""
     pairs = list(_factors(op, outcome.operands[0], stored))
     lanes, chunk = memory.lanes, memory.row_elements
-    ordered = np.concatenate([ordered_products(matrix, vector, lanes, chunk) for matrix, vector in pairs])
+    ordered = np.concatenate([ordered_products(matrix, vector, lanes, chunk, memory.pack) for matrix, vector in pairs])
     wide = [wide_products(matrix, vector) for matrix, vector in pairs]
     wanted = np.concatenate([w for w, _ in wide])
     allowed = np.concatenate([sum_bound(m, op.cols, lanes, chunk) for _, m in wide])

@@ -39,6 +39,7 @@ from pimsim.mapping.cache import attended
 from pimsim.mapping.functional.flow import Flow, Numbers
 from pimsim.mapping.functional.layout import PimGptLayout, Shadow
 from pimsim.mapping.functional.memory import Array, FunctionalChannel, FunctionalError
+from pimsim.mapping.functional.narrow import narrowed
 from pimsim.mapping.functional.reference import softmax_scale
 from pimsim.mapping.geometry import cache_slot
 from pimsim.mapping.pim_gpt import PimGptMapping, asic_work
@@ -103,7 +104,7 @@ class PimGptFunctional:
         """``implicit_rows``: see :class:`FunctionalChannel`."""
         self.mapping, self.numbers = mapping, numbers
         self.channels = [FunctionalChannel(compiled, implicit_rows=implicit_rows) for _ in range(mapping.memory.channels)]
-        self.layout = PimGptLayout(mapping.memory, mapping.placement, mapping.capacity)
+        self.layout = PimGptLayout(mapping.memory, mapping.placement, mapping.capacity, mapping.scale)
         self._loaded: set[tuple[int, str]] = set()
 
     def store(self, layer: int, op: Operator, slots: range, keys: Array, values: Array, *, fresh: bool = True) -> None:
@@ -136,7 +137,7 @@ class PimGptFunctional:
         if op.kind in ("matvec", "head_matvec", "embed") and (layer, op.name) not in self._loaded:
             self._loaded.add((layer, op.name))
             if op.kind == "matvec":
-                self.layout.load_matrix(self.channels, layer, op.name, self.numbers.matrix(layer, op))
+                self.layout.load_matrix(self.channels, layer, op.name, self.numbers.matrix(layer, op), self.mapping.held(op))
             elif op.kind == "head_matvec":
                 self.layout.load_head_matrices(self.channels, layer, op, self.numbers.matrix(layer, op))
             else:
@@ -241,6 +242,8 @@ class _BlockRun:
     def _product(self, index: int, op: Operator, task: Task, part: int, parts: int) -> None:
         outcome, layout = self.outcomes[index], self.system.layout
         outcome.operands = self.flow.operands(index)
+        if self.mapping.scale:  # units that split multiply narrow operands
+            outcome.operands = tuple(narrowed(x, op.stored_dtype) for x in outcome.operands)
         slots = range(layout.head_slots(op)) if parts == 1 else range(part, part + 1)
         streams = layout.streams(op, outcome.operands, slots)
         if outcome.sums is None:

@@ -27,6 +27,7 @@ from pimsim.asic.arithmetic import to_bf16
 from pimsim.errors import InputError, Problem
 from pimsim.mapping.cache import is_latent, value_dim
 from pimsim.mapping.functional.memory import Array, FunctionalError
+from pimsim.mapping.functional.narrow import narrowed
 from pimsim.model.graph import INPUT
 from pimsim.model.operator import Operator
 from pimsim.model.operators.norm import NORMS
@@ -52,8 +53,8 @@ class Numbers:
     def matrix(self, layer: int, op: Operator) -> Array:
         """An operator's weights [rows, cols], of a size that keeps results of order 1."""
         if (layer, op.name) not in self._matrices:
-            self._matrices[layer, op.name] = self.normal((op.rows, op.cols), "weights", layer, op.name,
-                                                         deviation=op.cols**-0.5)
+            made = self.normal((op.rows, op.cols), "weights", layer, op.name, deviation=op.cols**-0.5)
+            self._matrices[layer, op.name] = narrowed(made, op.stored_dtype)
         return self._matrices[layer, op.name]
 
     def bias(self, layer: int, op: Operator) -> Array:
@@ -95,10 +96,9 @@ class Flow:
             return ()
         if op.kind in ("softmax", "attend"):
             return (self._scores(op),)
-        if op.kind in ("kv_append", "score") and is_latent(self._append(op)):
-            return self._latent(op)
         if op.kind in ("kv_append", "score"):
-            return self._heads(op)
+            found = self._latent(op) if is_latent(self._append(op)) else self._heads(op)
+            return tuple(narrowed(x, op.stored_dtype) for x in found) if op.kind == "kv_append" else found
         if op.kind == "head_matvec":
             return (self._by_head(op, op.deps[0])[:, : op.cols],)
         if op.kind == "combine":

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Protocol
 
 import numpy as np
 
 from pimsim.mapping.functional.memory import Array, FunctionalChannel, FunctionalError
 from pimsim.mapping.geometry import HeadWeights, Keys, Memory, Values, Weights
+from pimsim.mapping.pim_gpt import held
 from pimsim.mapping.placement import Placement
 from pimsim.model.operator import Operator
 from pimsim.units import ceil_div
@@ -24,8 +26,8 @@ NO_BURSTS: Array = np.zeros((0, 0), np.float32)
 class Cells(Protocol):
     """Rows of a channel that can be written to."""
 
-    def change(self, row: int) -> Array:
-        """Cells of a row of all banks [banks, columns, lanes]."""
+    def change(self, row: int, width: int = 0) -> Array:
+        """Cells of a row of all banks [banks, columns, ``width``, or lanes where it is new]."""
 
 
 class Shadow:
@@ -36,10 +38,10 @@ class Shadow:
         self._channel, self._before = channel, before
         self._rows: dict[int, Array] = {}
 
-    def change(self, row: int) -> Array:
+    def change(self, row: int, width: int = 0) -> Array:
         """Cells of a row, a copy of what was in them."""
         if row not in self._rows:
-            self._rows[row] = self._before.get(row, self._channel.row(row)).copy()
+            self._rows[row] = self._before.get(row, self._channel.row(row, width)).copy()
         return self._rows[row]
 
     def wrong_cells(self) -> int:
@@ -59,6 +61,13 @@ def padded(vectors: Array, columns: int, lanes: int) -> Array:
     return bursts.reshape(len(vectors), columns, lanes)
 
 
+def placed(bursts: Array, memory: Memory) -> Array:
+    """Columns of an operand [n, columns, lanes] as they lie in places: [n, places, elements of a column], zeros behind them."""
+    n, columns, lanes = bursts.shape
+    rest = memory.places(columns) * memory.pack - columns
+    return np.pad(bursts, ((0, 0), (0, rest), (0, 0))).reshape(n, -1, memory.pack * lanes)
+
+
 @dataclass(frozen=True)
 class PimGptLayout:
     """Places and streams of the tensors of one system."""
@@ -66,33 +75,45 @@ class PimGptLayout:
     memory: Memory
     placement: Placement
     capacity: int
+    scale: bool = False
+
+    def held(self, op: Operator) -> Memory:
+        """The memory as it holds an operator's weights, K or V."""
+        return held(self.memory, op, self.scale)
 
     # ------------------------------------------------------------------ tensors into banks
 
-    def load_matrix(self, channels: Sequence[Cells], layer: int, name: str, matrix: Array) -> None:
-        """Put a matrix [outputs, inputs] into the banks, zeros behind its inputs up to a whole column."""
-        m, (outputs, inputs) = self.memory, matrix.shape
+    def load_matrix(self, channels: Sequence[Cells], layer: int, name: str, matrix: Array,
+                    memory: Memory | None = None) -> None:
+        """Put a matrix [outputs, inputs] into the banks, zeros behind its inputs up to a whole column.
+
+        ``memory``: as it holds the matrix, where its elements are narrow.
+        """
+        m, (outputs, inputs) = memory or self.memory, matrix.shape
         weights = Weights(m, outputs, inputs)
         base = self.placement.row(layer, name)
         for chunk, columns in enumerate(weights.chunk_columns):
             part = matrix[:, chunk * m.row_elements : (chunk + 1) * m.row_elements]
-            bursts = padded(part, columns, m.lanes)
+            bursts = placed(padded(part, columns, m.lanes), m)
             for unit in range(0, outputs, m.banks):  # banks of a channel in one slot
                 slot, channel = divmod(unit // m.banks, m.channels)
+                row, column = m.shared(slot)
                 here = bursts[unit : unit + m.banks]
-                channels[channel].change(base + chunk * weights.slots + slot)[: len(here), :columns] = here
+                cells = channels[channel].change(base + chunk * weights.chunk_rows + row, m.width)
+                cells[: len(here), column : column + here.shape[1]] = here
 
     def load_head_matrices(self, channels: Sequence[Cells], layer: int, op: Operator, matrix: Array) -> None:
         """Put the matrices of all heads [heads x outputs, inputs], one below the other, into the banks."""
-        m, weights, base = self.memory, self.head_weights(op), self.placement.row(layer, op.name)
+        m, weights, base = self.held(op), self.head_weights(op), self.placement.row(layer, op.name)
         for head, outputs in enumerate(matrix.reshape(weights.heads, weights.outputs, -1)):
             head_slot, channel = divmod(head, m.channels)
             for chunk, columns in enumerate(weights.chunk_columns):
-                bursts = padded(outputs[:, chunk * m.row_elements : (chunk + 1) * m.row_elements], columns, m.lanes)
+                part = outputs[:, chunk * m.row_elements : (chunk + 1) * m.row_elements]
+                bursts = placed(padded(part, columns, m.lanes), m)
                 for sub in range(weights.subs):
                     row, column = weights.place(head_slot, chunk, sub)
                     here = bursts[sub * m.banks : (sub + 1) * m.banks]
-                    channels[channel].change(base + row)[: len(here), column : column + columns] = here
+                    channels[channel].change(base + row, m.width)[: len(here), column : column + here.shape[1]] = here
 
     def load_tables(self, channels: Sequence[Cells], layer: int, name: str, rows: Array) -> None:
         """Put the rows of embedding tables [parts, elements] into banks of the first channel, one part a bank."""
@@ -105,15 +126,16 @@ class PimGptLayout:
 
     def store_keys(self, channels: Sequence[Cells], layer: int, op: Operator, slots: range, keys: Array) -> None:
         """Put the keys [tokens, kv_heads, head_dim] of consecutive slots into a K cache."""
-        cache, base = self.keys(op), self.placement.row(layer, "kv_append.k")
+        cache, base, m = self.keys(op), self.placement.row(layer, "kv_append.k"), self.held(op)
         for slot, vectors in zip(slots, keys, strict=True):
             channel, bank, group = cache.bank(slot)
-            bursts = padded(vectors, cache.head_columns, self.memory.lanes)
+            bursts = placed(padded(vectors, cache.head_columns, m.lanes), m)
+            row, column = m.shared(group)
             first = 0
             for chunk, heads in enumerate(cache.chunk_heads):
-                columns = heads * cache.head_columns
-                here = bursts[first : first + heads].reshape(columns, -1)
-                channels[channel].change(base + chunk * cache.groups + group)[bank, :columns] = here
+                here = bursts[first : first + heads].reshape(-1, m.width)
+                cells = channels[channel].change(base + chunk * cache.group_rows + row, m.width)
+                cells[bank, column : column + len(here)] = here
                 first += heads
 
     def store_values(self, channels: Sequence[Cells], layer: int, op: Operator, slots: range, values: Array, *,
@@ -122,36 +144,39 @@ class PimGptLayout:
 
         ``fresh``: the slots are used for the first time; the first of a column clears those behind it.
         """
-        cache = self.values(op.kv_heads, values.shape[-1])
-        m, base = self.memory, self.placement.row(layer, "kv_append.v")
+        cache = self.values(op, values.shape[-1])
+        m, base = self.held(op), self.placement.row(layer, "kv_append.v")
         values = values.reshape(len(values), cache.heads, cache.head_dim)
         for chunk in range(slots.start // m.row_elements, ceil_div(slots.stop, m.row_elements)):
             offset = chunk * m.row_elements
             begin, end = max(slots.start - offset, 0), min(slots.stop - offset, m.row_elements)
             first = offset + begin - slots.start
-            clear = slice(ceil_div(begin, m.lanes) * m.lanes, ceil_div(end, m.lanes) * m.lanes if fresh else 0)
+            clear = slice(ceil_div(begin, m.width) * m.width, ceil_div(end, m.width) * m.width if fresh else 0)
             for head in range(cache.heads):
                 head_slot, channel = divmod(head, m.channels)
                 for sub in range(cache.subs):
                     dims = values[first : first + end - begin, head, sub * m.banks : (sub + 1) * m.banks].T
-                    cells = channels[channel].change(base + cache.row(head_slot, sub, chunk))
-                    elements = cells[: len(dims)].reshape(len(dims), -1)
-                    elements[:, clear] = 0
-                    elements[:, begin:end] = dims
+                    cells = channels[channel].change(base + cache.row(head_slot, sub, chunk), m.width)
+                    first_column = m.shared(sub)[1]
+                    for bank, tokens in enumerate(dims):
+                        elements = cells[bank, first_column : first_column + m.share].reshape(-1)
+                        elements[clear] = 0
+                        elements[begin:end] = tokens
 
     # ------------------------------------------------------------------ appends
 
     def key_streams(self, op: Operator, slot: int, keys: Array) -> list[Array]:
         """Bursts for each channel that append keys [kv_heads, head_dim] at a slot."""
-        cache = self.keys(op)
-        streams = [NO_BURSTS] * self.memory.channels
-        streams[cache.bank(slot)[0]] = padded(keys, cache.head_columns, self.memory.lanes).reshape(-1, self.memory.lanes)
+        cache, m = self.keys(op), self.held(op)
+        streams = [NO_BURSTS] * m.channels
+        streams[cache.bank(slot)[0]] = placed(padded(keys, cache.head_columns, m.lanes), m).reshape(-1, m.width)
         return streams
 
     def value_streams(self, op: Operator, slot: int, values: Array, *, fresh: bool) -> list[Array]:
         """Bursts for each channel that append values [kv_heads, head_dim] at a slot; NaN masks a lane."""
-        lanes, lane = self.memory.lanes, slot % self.memory.lanes
-        cache = self.values(op.kv_heads, values.shape[-1])
+        lanes = self.held(op).width
+        lane = slot % lanes
+        cache = self.values(op, values.shape[-1])
         values = values.reshape(cache.heads, cache.head_dim)
         streams: list[Array] = []
         for channel in range(self.memory.channels):
@@ -165,74 +190,80 @@ class PimGptLayout:
 
     def keys(self, op: Operator) -> Keys:
         """The K cache that an operator works on."""
-        return Keys(self.memory, op.kv_heads, op.head_dim, self.capacity)
+        return Keys(self.held(op), op.kv_heads, op.head_dim, self.capacity)
 
-    def values(self, kv_heads: int, head_dim: int) -> Values:
-        """The V cache of so many heads: of its own heads or pieces of them."""
-        return Values.of(self.memory, kv_heads, head_dim, self.capacity)
+    def values(self, op: Operator, head_dim: int) -> Values:
+        """The V cache that an operator works on, its heads being of ``head_dim`` elements: of its own heads or pieces of them."""
+        return Values.of(self.held(op), op.kv_heads, head_dim, self.capacity)
 
     def head_weights(self, op: Operator) -> HeadWeights:
         """The matrices of a head_matvec."""
-        return HeadWeights.of(self.memory, op.heads, op.rows // op.heads, op.cols)
+        return HeadWeights.of(self.held(op), op.heads, op.rows // op.heads, op.cols)
 
     def head_slots(self, op: Operator) -> int:
         """Value heads, or pieces of them, of the fullest channel."""
-        return self.values(op.kv_heads, op.head_dim).channel_heads(0) if op.kind == "attend" else 1
+        return self.values(op, op.head_dim).channel_heads(0) if op.kind == "attend" else 1
 
     def sums_shape(self, op: Operator) -> tuple[int, int]:
         """Shape of what an operator gets back from the banks."""
         if op.kind == "matvec":
-            return op.rows, len(Weights(self.memory, op.rows, op.cols).chunk_columns)
+            return op.rows, len(Weights(self.held(op), op.rows, op.cols).chunk_columns)
         if op.kind == "head_matvec":
             return op.rows, len(self.head_weights(op).chunk_columns)
         if op.kind == "score":
             return op.heads, op.context
         if op.kind == "attend":
-            return op.rows, len(self.values(op.kv_heads, op.head_dim).chunk_columns(op.context))
+            return op.rows, len(self.values(op, op.head_dim).chunk_columns(op.context))
         return op.cols, op.rows  # embed
 
     def streams(self, op: Operator, operands: tuple[Array, ...], slots: range) -> list[Array]:
         """Bursts for each channel; ``slots``: the head slots that an attend is for."""
-        m = self.memory
+        m = self.held(op)
         if op.kind == "embed":
             return [NO_BURSTS] * m.channels
         if op.kind == "matvec":
             weights = Weights(m, op.rows, op.cols)
-            stream = padded(operands[0][None], sum(weights.chunk_columns), m.lanes)[0]
+            stream = padded(operands[0][None], sum(weights.chunk_columns), m.lanes)[0][self._order(m, weights.chunk_columns)]
             return [stream if weights.channel_slots(c) else NO_BURSTS for c in range(m.channels)]
         if op.kind == "score":
             stream = self._query_stream(op, operands[0])
             return [stream if self.keys(op).channel_groups(c, op.context) else NO_BURSTS for c in range(m.channels)]
         if op.kind == "head_matvec":
             return [self._head_stream(op, operands[0], channel) for channel in range(m.channels)]
-        cache, share = self.values(op.kv_heads, op.head_dim), op.heads // op.kv_heads
+        cache, share = self.values(op, op.head_dim), op.heads // op.kv_heads
         columns = sum(cache.chunk_columns(op.context))
-        bursts = padded(operands[0], columns, m.lanes).reshape(op.kv_heads, share * columns, m.lanes)
+        bursts = padded(operands[0], columns, m.lanes)[:, self._order(m, cache.chunk_columns(op.context))]
+        bursts = bursts.reshape(op.kv_heads, share * columns, m.lanes)
         cut = cache.heads // op.kv_heads
         return [np.concatenate([NO_BURSTS.reshape(0, m.lanes), *(bursts[h // cut] for h in self._heads(cache, c, slots))])
                 for c in range(m.channels)]
 
+    @staticmethod
+    def _order(memory: Memory, chunks: Sequence[int]) -> list[int]:
+        """The columns of operands that come chunk by chunk, in the order in which MACs take them."""
+        return [first + c for first, columns in zip(accumulate((0, *chunks)), chunks, strict=False) for c in memory.order(columns)]
+
     def _head_stream(self, op: Operator, vectors: Array, channel: int) -> Array:
         """Of each head of a channel: the chunks of its input, each as often as subs share a row."""
-        m, weights = self.memory, self.head_weights(op)
+        m, weights = self.held(op), self.head_weights(op)
         cut = weights.heads // op.heads
         parts = [NO_BURSTS.reshape(0, m.lanes)]
         for head in range(channel, weights.heads, m.channels):
             for chunk, columns in enumerate(weights.chunk_columns):
                 piece = vectors[head // cut, chunk * m.row_elements : (chunk + 1) * m.row_elements]
-                parts += [padded(piece[None], columns, m.lanes)[0]] * weights.packed
+                parts += [padded(piece[None], columns, m.lanes)[0][m.order(columns)]] * weights.packed
         return np.concatenate(parts)
 
     def _query_stream(self, op: Operator, queries: Array) -> Array:
-        cache, share = self.keys(op), op.heads // op.kv_heads
-        bursts = padded(queries, cache.head_columns, self.memory.lanes)
+        cache, share, m = self.keys(op), op.heads // op.kv_heads, self.held(op)
+        bursts = padded(queries, cache.head_columns, m.lanes)[:, m.order(cache.head_columns)]
         order: list[int] = []
         first = 0
         for heads in cache.chunk_heads:
             for number in range(share):
                 order += [head * share + number for head in range(first, first + heads)]
             first += heads
-        return bursts[order].reshape(-1, self.memory.lanes)
+        return bursts[order].reshape(-1, m.lanes)
 
     def _heads(self, cache: Values, channel: int, slots: range) -> list[int]:
         """Value heads, or pieces of them, of a channel in some head slots."""
@@ -257,7 +288,7 @@ class PimGptLayout:
         return bursts.reshape(*shape, self.memory.banks)
 
     def _collect_products(self, op: Operator, channel: int, bursts: Array, slots: range, sums: Array) -> None:
-        m, weights = self.memory, Weights(self.memory, op.rows, op.cols)
+        m, weights = self.memory, Weights(self.held(op), op.rows, op.cols)
         own = weights.channel_slots(channel)
         results = self._shaped(bursts, sums.shape[1], own)
         for slot in range(own):
@@ -287,7 +318,7 @@ class PimGptLayout:
             first, at = first + heads, at + share * groups * heads
 
     def _collect_weighted(self, op: Operator, channel: int, bursts: Array, slots: range, sums: Array) -> None:
-        cache, share = self.values(op.kv_heads, op.head_dim), op.heads // op.kv_heads
+        cache, share = self.values(op, op.head_dim), op.heads // op.kv_heads
         heads = self._heads(cache, channel, slots)
         results = self._shaped(bursts, len(heads), share, sums.shape[1], cache.subs)
         by_piece = sums.reshape(op.kv_heads, share, cache.heads // op.kv_heads, cache.head_dim, -1)

@@ -6,6 +6,9 @@ written is NaN, and so is every result that depends on one.
 
 Arithmetic of a bank's MAC unit: the products of a column's elements are exact (bf16 x bf16 fits binary32), an adder tree of binary32
 sums them (:func:`add_tree`), and the accumulator adds the columns one after the other in binary32.
+
+A row's columns may hold more elements than a burst of operands has (narrow weights, K or V). Then a MAC takes the next part of a column, as
+wide as an operand burst, that has not been taken since the last result read, and the next operand in the buffer, beginning anew at the end.
 """
 
 from __future__ import annotations
@@ -43,7 +46,7 @@ class FunctionalChannel:
     """One channel's cells and registers.
 
     Attributes:
-        cells: row -> float32 [banks, columns, lanes], made at first touch.
+        cells: row -> float32 [banks, columns, elements of a column], made at first touch.
         buffer: the operand buffer, float32 [columns, lanes]; NaN where nothing was written.
         accumulators: float32 [banks].
         open_rows: the open row of every bank, -1 for none.
@@ -67,25 +70,29 @@ class FunctionalChannel:
         self._reset(np.zeros((0, self.lanes), np.float32))
 
     def _reset(self, stream: Array) -> None:
-        self.buffer: Array = np.full((self.columns, self.lanes), np.nan, np.float32)
+        self.buffer: Array = np.full((self.columns, stream.shape[-1] or self.lanes), np.nan, np.float32)
+        self._filled = self._macs = 0  # of the buffer: columns written, MACs since
+        self._parts = np.zeros(self.columns, np.int64)  # of each column, taken since the last result read
         self.accumulators: Array = np.zeros(self.banks, np.float32)
         self._input, self._taken = stream, 0
         self._output: list[Array] = []
 
-    def row(self, row: int) -> Array:
-        """The cells of a row of all banks, to look at or to fill: float32 [banks, columns, lanes].
+    def row(self, row: int, width: int = 0) -> Array:
+        """The cells of a row of all banks, to look at or to fill: float32 [banks, columns, ``width``, or lanes where it is new].
 
         Raises:
             FunctionalError: the banks have no such row.
         """
         if row not in self.cells:
             self._check_row(row)
-            self.cells[row] = np.full((self.banks, self.columns, self.lanes), np.nan, np.float32)
+            self.cells[row] = np.full((self.banks, self.columns, width or self.lanes), np.nan, np.float32)
+        if width not in (0, self.cells[row].shape[-1]):
+            raise FunctionalError(f"row {row} has {self.cells[row].shape[-1]} elements a column, not {width}")
         return self.cells[row]
 
-    def change(self, row: int) -> Array:
+    def change(self, row: int, width: int = 0) -> Array:
         """:meth:`row`, about to be written to: the journal keeps what it was."""
-        cells = self.row(row)
+        cells = self.row(row, width)
         if self.journal is not None and row not in self.journal:
             self.journal[row] = cells.copy()
         return cells
@@ -171,24 +178,43 @@ class FunctionalChannel:
 
     def _write(self, first: int, banks: int, row: int, column: int, count: int) -> None:
         self._ready(first, banks, row, column, count)
-        cells, bursts = self.change(row)[first, column : column + count], self._take(count)
+        bursts = self._take(count)
+        cells = self.change(row, bursts.shape[-1])[first, column : column + count]
         np.copyto(cells, bursts, where=bursts == bursts)  # NaN masks
 
     def _register_write(self, first: int, banks: int, row: int, column: int, count: int) -> None:
         self._check_columns(column, count)
         self.buffer[column : column + count] = self._take(count)
+        self._filled, self._macs = (0 if self._macs else self._filled) + count, 0
 
     def _register_read(self, first: int, banks: int, row: int, column: int, count: int) -> None:
         for _ in range(count):
             self._output.append(self.accumulators.copy())
             self.accumulators[first : first + banks] = 0
+            self._parts[:] = 0
 
     def _compute(self, first: int, banks: int, row: int, column: int, count: int) -> None:
         self._ready(first, banks, row, column, count)
         cells = self.row(row)[first : first + banks, column : column + count]
-        sums = add_tree(cells * self.buffer[column : column + count])
+        pack = cells.shape[-1] // self.buffer.shape[-1]
+        operands = self.buffer[column : column + count]
+        if pack > 1:
+            cells, operands = self._part(cells, column, count, pack)
+        sums = add_tree(cells * operands)
         chain = np.concatenate([self.accumulators[first : first + banks, None], sums], axis=1)
         self.accumulators[first : first + banks] = np.add.accumulate(chain, axis=1)[:, -1]
+
+    def _part(self, cells: Array, column: int, count: int, pack: int) -> tuple[Array, Array]:
+        """The part of each column that is its turn, and the operands for them."""
+        parts = self._parts[column : column + count]
+        if parts.max() >= pack or not self._filled:
+            raise FunctionalError(f"a column of {pack} parts has been taken whole" if self._filled else "no operands")
+        split = cells.reshape(len(cells), count, pack, -1)
+        taken = split[:, np.arange(count), parts]
+        operands = self.buffer[(self._macs + np.arange(count)) % self._filled]
+        self._parts[column : column + count] += 1
+        self._macs += count
+        return taken, operands
 
     def _ready(self, first: int, banks: int, row: int, column: int, count: int) -> None:
         """The columns exist and the banks have ``row`` open, or the controller opens it."""

@@ -25,10 +25,11 @@ BLOCK_ELEMENTS = 1 << 22
 """Products formed at a time."""
 
 
-def ordered_products(matrix: Array, vector: Array, lanes: int, chunk: int) -> Array:
+def ordered_products(matrix: Array, vector: Array, lanes: int, chunk: int, pack: int = 1) -> Array:
     """``matrix`` [outputs, n] times ``vector`` [n] in binary32 as MAC units sum: float32 [outputs, ceil(n / chunk)].
 
-    Within a chunk, ``lanes`` neighbours are summed by an adder tree and those sums one after the other.
+    Within a chunk, ``lanes`` neighbours are summed by an adder tree and those sums one after the other, of ``pack`` of them the first,
+    then the second, and so on.
     """
     outputs, n = matrix.shape
     sums = np.empty((outputs, ceil_div(n, chunk)), np.float32)
@@ -43,7 +44,8 @@ def ordered_products(matrix: Array, vector: Array, lanes: int, chunk: int) -> Ar
             if end - begin < columns * lanes:
                 block = np.pad(block, ((0, 0), (0, columns * lanes - (end - begin))))
             terms = add_tree((block * padded).reshape(len(block), columns, lanes))
-            sums[first : first + step, number] = np.add.accumulate(terms, axis=1)[:, -1]
+            order = [column for part in range(pack) for column in range(part, columns, pack)]
+            sums[first : first + step, number] = np.add.accumulate(terms[:, order], axis=1)[:, -1]
     return sums
 
 
