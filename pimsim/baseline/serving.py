@@ -17,7 +17,7 @@ from pimsim.model.trace import Step, Trace
 
 
 @dataclass(frozen=True)
-class Sequence_:
+class Request:
     """A request: when it comes, tokens of its prompt (all that it has, where it is in service already), tokens to generate."""
 
     arrival_s: float
@@ -37,7 +37,7 @@ class Model:
     kv_bytes_per_token: int
 
 
-def serve(config: BaselineConfig, model: Model, requests: Sequence[Sequence_], *, prompts_elsewhere: bool, iterations: int | None,
+def serve(config: BaselineConfig, model: Model, requests: Sequence[Request], *, prompts_elsewhere: bool, iterations: int | None,
           progress: Callable[[int, int], None] | None = None) -> Run:  # fmt: skip
     """Serve ``requests`` (in the order of their arrival) until they are done, or for so many iterations.
 
@@ -47,7 +47,7 @@ def serve(config: BaselineConfig, model: Model, requests: Sequence[Sequence_], *
     fuse = config.execution.attention == "fused"
     fit(config, model.weight_bytes + max((r.prompt + r.output - 1) * model.kv_bytes_per_token for r in requests))
     room = config.device.memory - model.weight_bytes
-    waiting, running = deque(requests), list[tuple[Sequence_, int]]()
+    waiting, running = deque(requests), list[tuple[Request, int]]()
     kept: dict[tuple[str, int], Made] = {}
     builder, steps, generated = Builder(), list[Step](), 0
     now_s = idle_s = 0.0
@@ -83,10 +83,10 @@ def serve(config: BaselineConfig, model: Model, requests: Sequence[Sequence_], *
     return replace(run, idle_s=idle_s)
 
 
-def _joining(waiting: deque[Sequence_], running: Sequence[tuple[Sequence_, int]], now_s: float, room: int, each: int) -> list[Sequence_]:
+def _joining(waiting: deque[Request], running: Sequence[tuple[Request, int]], now_s: float, room: int, each: int) -> list[Request]:
     """The requests that join now, taken from the queue in order."""
     used = sum((request.prompt + request.output - 1) * each for request, _ in running)
-    found: list[Sequence_] = []
+    found: list[Request] = []
     while waiting and waiting[0].arrival_s <= now_s:
         used += (waiting[0].prompt + waiting[0].output - 1) * each
         if used > room:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pimsim import api
+from pimsim import api, assets
 from pimsim.errors import InputError, Problem, nearest
 from pimsim.results.folder import load
 
@@ -83,7 +83,8 @@ def compare(things: Sequence[str], workloads: Sequence[str], baseline: str | Non
     Raises:
         InputError: everything that is wrong with the input.
     """
-    folders = [thing for thing in things if Path(thing).is_dir()]
+    systems_that_ship = assets.list_assets("system")
+    folders = [thing for thing in things if thing not in systems_that_ship and Path(thing).is_dir()]
     if baseline is not None and baseline not in things:
         raise InputError(Problem(f"'{baseline}' is not compared", nearest(baseline, list(things)), file="--baseline"))
     if len(things) < 2:

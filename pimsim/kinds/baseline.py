@@ -6,7 +6,7 @@ from typing import Any
 
 from pimsim import units
 from pimsim.baseline import machine
-from pimsim.baseline.serving import Model, Sequence_, serve
+from pimsim.baseline.serving import Model, Request, serve
 from pimsim.baseline.work import stored_bytes
 from pimsim.config import BaselineConfig, WorkloadConfig
 from pimsim.errors import InputError, Problem
@@ -72,7 +72,7 @@ def _part(config: BaselineConfig | None, workload: WorkloadConfig) -> tuple[Work
 def _served(config: BaselineConfig, workload: WorkloadConfig, job: Job) -> machine.Run:
     if not config.execution.kv_cache:
         raise InputError(Problem("requests are served with a KV cache", "true", key="execution.kv_cache"))
-    requests = [Sequence_(r.arrival_fs / units.FS_PER_S, r.input_tokens, r.output_tokens) for r in requests_of(workload)]
+    requests = [Request(r.arrival_fs / units.FS_PER_S, r.input_tokens, r.output_tokens) for r in requests_of(workload)]
     own, architecture = _part(config, workload)
     longest = max(r.prompt + r.output for r in requests)
     alone = {"batch": 1, "prefill": "inline", "arrivals": None, "requests": None}

@@ -6,9 +6,7 @@ import math
 import random
 from dataclasses import dataclass, field
 
-from pimsim.baseline.bench import CALLS_OF_A_LAYER, Gpu, Kernel, _attention, _counts, _matmul, _vector, layer
-from pimsim.baseline.roofline import kernel_s, rates
-from pimsim.baseline.work import table
+from pimsim.baseline.bench import CALLS_OF_A_LAYER, Case, Gpu, Measured, predicted
 from pimsim.config.baseline import DeviceConfig, EfficiencyConfig
 
 
@@ -31,33 +29,31 @@ class SyntheticBench:
         return 0.9 * self.device.bandwidth
 
     def product(self, rows: int, cols: int, tokens: int) -> float:
-        return self._seconds(_matmul(rows, cols, tokens))
+        return self._seconds(Case("product", (rows, cols, tokens)))
 
     def attention(self, batch: int, heads: int, head_dim: int, context: int) -> float:
-        return self._seconds(_attention(batch, heads, head_dim, context))
+        return self._seconds(Case("attention", (batch, heads, head_dim, context)))
 
     def norm(self, tokens: int, width: int) -> float:
-        return self._seconds(_vector("norm", "norm", tokens, width, 2))
+        return self._seconds(Case("norm", (tokens, width)))
 
     def add(self, tokens: int, width: int) -> float:
-        return self._seconds(_vector("add", "elementwise", tokens, width, 3))
+        return self._seconds(Case("add", (tokens, width)))
 
     def append(self, batch: int, width: int) -> float:
-        return self._seconds(_vector("append", "append", batch, width, 4))
+        return self._seconds(Case("append", (batch, width)))
 
     def decoder(self, width: int, heads: int, layers: int, batch: int, context: int) -> tuple[float, float]:
-        kernels = layer(width, heads, batch, context)
-        seconds = layers * self._seconds(*kernels)
-        moved = layers * sum(k.stored_bytes + k.moved_bytes for k in kernels)
+        case = Case("decoder", (width, heads, layers, batch, context))
+        seconds, moved = self._seconds(case), float((case.table.bytes * case.table.repeat).sum())
         power = self.efficiency.power
         return seconds, (power.active + power.memory * moved / seconds / self.device.bandwidth) * self.device.power
 
     def eager_layer(self) -> float:
         return self.call_s * CALLS_OF_A_LAYER
 
-    def _seconds(self, *kernels: Kernel) -> float:
-        if max(kernel.stored_bytes for kernel in kernels) > self.most_bytes:
+    def _seconds(self, case: Case) -> float:
+        if case.table.stored_bytes.max() > self.most_bytes:
             return math.nan
-        rows = table(kernels, range(len(kernels)), [0] * len(kernels), [1] * len(kernels))
-        each, _ = kernel_s(rates(self.device, self.efficiency), rows, _counts(self.efficiency))
-        return float(each.sum()) * (1 + self._random.uniform(-self.noise, self.noise))
+        exact = float(predicted([Measured(case, False, 1.0)], self.device, self.efficiency)[0])
+        return exact * (1 + self._random.uniform(-self.noise, self.noise))

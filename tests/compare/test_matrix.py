@@ -82,6 +82,17 @@ def test_two_folders_of_one_system_keep_their_names(tiny: str, tmp_path: Path) -
     assert ratio is not None and ratio > 1
 
 
+def test_name_that_ships_is_a_system_though_a_folder_has_it(tiny: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "gpu-t4").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert compare(["gpu-h200", "gpu-t4"], [tiny], None, [], nothing).systems == ("gpu-h200", "gpu-t4")
+
+
+def test_folder_without_a_run_is_refused(tmp_path: Path, tiny: str) -> None:
+    with pytest.raises(InputError, match="is no run folder"):
+        compare([str(tmp_path), "gpu-t4"], [tiny], None, [], nothing)
+
+
 def test_baseline_comes_first(tiny: str) -> None:
     found = compare(["gpu-h200", "gpu-t4"], [tiny], "gpu-t4", [], nothing)
     assert (found.reference, found.over_others) == ("gpu-t4", False)
