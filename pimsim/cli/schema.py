@@ -11,5 +11,6 @@ from pimsim.cli.option import emit_json
 @click.command
 @click.argument("kind")
 def command(kind: str) -> None:
-    """Print the JSON Schema of the YAML files of a KIND: system, dram, asic, npu, workload or sweep."""
+    """Print the JSON Schema of the YAML files of a KIND: system, baseline (a GPU or CPU), ideal-non-pim, dram, asic, npu, efficiency,
+    workload or sweep."""
     emit_json(config.schema(kind))
