@@ -32,7 +32,7 @@ def draw(table: SweepTable, choice: Choice) -> Picture:
     width = 0.8 / len(groups)
     rows: list[Row] = []
     with style.styled():
-        figure, axes = style.blank(f"{_capital(what)}: {table.name}", max(6.4, 2.5 + 0.3 * len(places) * len(groups)))
+        figure, axes = style.blank(table.titled(_capital(what)), max(6.4, 2.5 + 0.3 * len(places) * len(groups)))
         for index, (name, frame) in enumerate(groups.items()):
             heights = [v * factor for v in frame[value]]
             at = [places.index(text(v)) - 0.4 + width * (index + 0.5) for v in frame[x]]
@@ -72,7 +72,10 @@ def _scaled(table: SweepTable, metric: str) -> tuple[float, str, str]:
 
 
 def _speed_ups(table: SweepTable, metric: str, baseline: tuple[str, str]) -> tuple[SweepTable, str]:
-    """The table with a column of how many times better each point is than the one that differs only in the baseline's column."""
+    """The table with a column of how many times better each point is than the one that differs only in the baseline's column.
+
+    Points that have no such counterpart are left out.
+    """
     name, wanted = table.column(baseline[0], "--baseline"), baseline[1]
     keys = [axis for axis in table.varied() if axis != name]
     base = table.frame[table.frame[name].map(text) == wanted]
@@ -83,5 +86,5 @@ def _speed_ups(table: SweepTable, metric: str, baseline: tuple[str, str]) -> tup
         raise InputError(Problem(f"several points have {name}={wanted}", "one for each point to compare with it", file="--baseline"))
     frame = table.frame.merge(reference, on=keys, how="left") if keys else table.frame.assign(_base=float(reference["_base"].iloc[0]))
     ratio = frame["_base"] / frame[metric] if less_is_better(metric, table.objectives) else frame[metric] / frame["_base"]
-    frame = pd.DataFrame(frame.assign(speed_up=ratio).drop(columns="_base"))
+    frame = pd.DataFrame(frame.assign(speed_up=ratio).drop(columns="_base").dropna(subset="speed_up"))
     return SweepTable(table.name, frame, table.axes, table.objectives, table.baseline), "speed_up"

@@ -27,7 +27,7 @@ def draw(table: SweepTable, choice: Choice) -> Picture:
     grid = grid.reindex(index=list(places(table.frame[by])), columns=list(places(table.frame[x])))
     values = (grid * factor).to_numpy()
     with style.styled():
-        figure, axes = style.blank(f"{title(metric).capitalize()}: {table.name}", max(4.8, 2.2 + 0.6 * len(grid.columns)),
+        figure, axes = style.blank(table.titled(title(metric).capitalize()), max(4.8, 2.2 + 0.6 * len(grid.columns)),
                                    max(2.4, 1.2 + 0.35 * len(grid)))  # fmt: skip
         image = axes.imshow(values, cmap="cividis", aspect="auto", origin="lower")
         axes.set_xticks(range(len(grid.columns)), [text(v) for v in grid.columns])

@@ -26,7 +26,7 @@ def draw(table: SweepTable, choice: Choice) -> Picture:
     order = places(table.frame[x])
     rows: list[Row] = []
     with style.styled():
-        figure, axes = style.blank(f"{title(metric).capitalize()} over {title(x)}: {table.name}", 7.6 if others else 6.4)
+        figure, axes = style.blank(table.titled(f"{title(metric).capitalize()} over {title(x)}"), 7.6 if others else 6.4)
         for index, (name, frame) in enumerate(lines.items()):
             at = list(frame[x]) if numeric else [order[v] for v in frame[x]]
             axes.plot(at, [v * factor for v in frame[metric]], label=name, **style.line(index, len(at)))

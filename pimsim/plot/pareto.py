@@ -33,13 +33,15 @@ def draw(table: SweepTable, choice: Choice) -> Picture:
     (fx, ux), (fy, uy) = style.scale(frame[x], unit(x)), style.scale(frame[y], unit(y))
     groups = list(frame.groupby(within, sort=False)) if within else [((), frame)]
     with style.styled():
-        figure, axes = style.blank(f"{title(y).capitalize()} against {title(x)}: {table.name}", 8.4, 4.2)
+        figure, axes = style.blank(table.titled(f"{title(y).capitalize()} against {title(x)}"), 8.4, 4.2)
         for index, (key, group) in enumerate(groups):
             _front(axes, group, (x, fx), (y, fy), ways, ", ".join(map(text, key)), index)
         corners = frame[frame["front"]]
         if len(corners) <= MOST_LABELS:
-            spots = zip(corners[x], corners[y], strict=True)
-            style.note(axes, [(a * fx, b * fy, str(n)) for n, (a, b) in enumerate(spots, 1)], gap=6)
+            spots: dict[tuple[float, float], list[str]] = {}
+            for number, spot in enumerate(zip(corners[x] * fx, corners[y] * fy, strict=True), 1):
+                spots.setdefault(spot, []).append(str(number))
+            style.note(axes, [(*spot, ", ".join(numbers)) for spot, numbers in spots.items()], gap=6)
             named = [Line2D([], [], linestyle="", label=f"{n}: {', '.join(text(corners[axis].iloc[n - 1]) for axis in varied[:4])}")
                      for n in range(1, len(corners) + 1)]
             figure.legend(handles=named, loc="outside right upper", title=f"front: {', '.join(varied[:4])}", handlelength=0,

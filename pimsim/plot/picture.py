@@ -13,7 +13,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from pimsim.errors import InputError, Problem
-from pimsim.plot.style import styled
+from pimsim.plot.style import SETTINGS, styled
 from pimsim.results.folder import write_csv
 from pimsim.results.result import Row
 
@@ -61,11 +61,11 @@ class Picture:
             os.replace(written, beside)
         return path, beside
 
-    def render(self, ending: str) -> bytes:
-        """The picture in a format: svg, pdf or png."""
+    def render(self, ending: str, dpi: int | None = None) -> bytes:
+        """The picture in a format: svg, pdf or png, that one with ``dpi`` dots an inch (200)."""
         buffer = io.BytesIO()
         with styled():
-            self.figure.savefig(buffer, format=ending, metadata=_METADATA[ending])
+            self.figure.savefig(buffer, format=ending, metadata=_METADATA[ending], dpi=dpi or SETTINGS["savefig.dpi"])
         return buffer.getvalue()
 
     def svg(self) -> str:
@@ -74,7 +74,7 @@ class Picture:
         return text[text.index("<svg"):]
 
     def _repr_png_(self) -> bytes:
-        return self.render("png")
+        return self.render("png", dpi=90)
 
 
 def columns(rows: Sequence[Row]) -> list[str]:

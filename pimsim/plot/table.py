@@ -26,7 +26,7 @@ NAMES = ("system", "workload", "model", "kind", "mapping", "placement")
 """Axes that are no path of the configuration."""
 SECTIONS = ("memory", "controller", "pim", "asic", "npu", "system", "scheduler", "parallel", "workload", "compat", "energy", "placement")
 BOOKKEEPING = ("point", "status", "pareto", "error")
-_UNITS = {"_per_s": "1/s", "_s": "s", "_j": "J", "_w": "W", "_bytes": "B", "_mm2": "mm²", "_bytes_per_s": "B/s", "_macs_per_s": "MAC/s"}
+_UNITS = {"_per_s": "", "_s": "s", "_j": "J", "_w": "W", "_bytes": "B", "_mm2": "mm²", "_bytes_per_s": "B/s", "_macs_per_s": "MAC/s"}
 _LESS = ("s", "J", "W", "B", "mm²", "cycles")
 DEFAULT_METRICS = ("time_s", "energy_j.total", "tokens_per_s")
 
@@ -69,6 +69,10 @@ class SweepTable:
     def metrics(self) -> list[str]:
         """Numeric columns that were not varied."""
         return [c for c in self.frame.columns if c not in self.axes and c not in BOOKKEEPING and _numeric(self.frame[c])]
+
+    def titled(self, words: str) -> str:
+        """The title of a picture: what it shows, and of which sweep if that has a name."""
+        return f"{words}: {self.name}" if self.name else words
 
     def varied(self) -> list[str]:
         """Axes with more than one value in the table."""
@@ -128,8 +132,8 @@ def of(frame: SweepTable | pd.DataFrame) -> SweepTable:
     if isinstance(frame, SweepTable):
         return frame
     if isinstance(frame, SweepFrame):
-        return make("sweep", frame.table(), {"axes": list(frame.varied), "objectives": frame.objectives})
-    return make("sweep", frame)
+        return make("", frame.table(), {"axes": list(frame.varied), "objectives": frame.objectives})
+    return make("", frame)
 
 
 def make(name: str, frame: pd.DataFrame, plan: Mapping[str, Any] | None = None) -> SweepTable:
@@ -141,7 +145,10 @@ def make(name: str, frame: pd.DataFrame, plan: Mapping[str, Any] | None = None) 
     named = [*NAMES, *_keys(plan.get("axes"))]
     axes = tuple(c for c in frame.columns if c in named or (not plan.get("axes") and "." in c and c.split(".")[0] in SECTIONS))
     if "error" in frame.columns:
-        frame = frame[frame["error"].isna() | (frame["error"] == "")]
+        ran = frame[frame["error"].isna() | (frame["error"] == "")]
+        if ran.empty and len(frame):
+            raise InputError(Problem(f"every point failed, the first one with: {frame['error'].iloc[0]}", file=name))
+        frame = ran
     wanted = plan.get("objectives")
     if not isinstance(wanted, Mapping):
         wanted = {str(o): "min" if less_is_better(str(o)) else "max" for o in _keys(wanted)}

@@ -33,7 +33,7 @@ def draw(table: SweepTable, choice: Choice) -> Picture:
         raise InputError(Problem("no axis is varied by itself around a point of reference",
                                  "points that differ from the reference in one column only", file=table.name))
     with style.styled():
-        figure, axes = style.blank(f"What moves {title(metric)}: {table.name}", 7.2, 1.4 + 0.3 * len(rows))
+        figure, axes = style.blank(table.titled(f"What moves {title(metric)}"), 7.2, 1.4 + 0.3 * len(rows))
         for key, at, colour, hatch in (("least", "least_at", style.BLUE, ""), ("most", "most_at", style.ORANGE, "///")):
             shares = [100 * (row[key] / centre - 1) for row in rows]
             axes.barh([row["axis"] for row in rows], shares, color=colour, hatch=hatch, edgecolor="white", linewidth=0.3)

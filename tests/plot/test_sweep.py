@@ -28,6 +28,11 @@ def test_failed_points_are_left_out(frame: pd.DataFrame) -> None:
     assert len(make("x", frame).frame) == len(frame) - 1
 
 
+def test_a_sweep_without_a_point_that_ran_says_why(frame: pd.DataFrame) -> None:
+    with pytest.raises(InputError, match="every point failed, the first one with: does not fit"):
+        make("x", frame.assign(error="does not fit"))
+
+
 def test_a_folder_is_read_with_its_plan(frame: pd.DataFrame, tmp_path: Path) -> None:
     frame.to_csv(tmp_path / "results.csv", index=False)
     (tmp_path / "sweep.yaml").write_text("axes: {memory.channels: [2, 4, 8]}\nobjectives: [tokens_per_s]\nbaseline: {memory.channels: 2}\n")
@@ -46,7 +51,7 @@ def test_a_folder_without_a_table_is_refused(tmp_path: Path) -> None:
         load(tmp_path)
 
 
-@pytest.mark.parametrize(("name", "expected"), [("time_s", ("s", True)), ("energy_j.total", ("J", True)), ("tokens_per_s", ("1/s", False)),
+@pytest.mark.parametrize(("name", "expected"), [("time_s", ("s", True)), ("energy_j.total", ("J", True)), ("tokens_per_s", ("", False)),
                                                 ("bandwidth.internal_bytes_per_s", ("B/s", False)), ("cycles", ("cycles", True)),
                                                 ("row_hit_rate", ("", False)), ("area_mm2", ("mm²", True))])  # fmt: skip
 def test_unit_and_direction_follow_from_the_name(name: str, expected: tuple[str, bool]) -> None:
@@ -88,6 +93,12 @@ def test_more_of_a_rate_is_a_speed_up(sweep: SweepTable) -> None:
 def test_a_baseline_that_no_point_has_is_refused(sweep: SweepTable) -> None:
     with pytest.raises(InputError, match="no point has memory.channels=3; 2, 4, 8"):
         plot.draw_sweep(sweep, "bar", Choice(baseline=("memory.channels", "3")))
+
+
+def test_points_without_a_counterpart_in_the_baseline_are_left_out(sweep: SweepTable) -> None:
+    lacking = sweep.frame[~((sweep.frame["workload"] == "large") & (sweep.frame["memory.channels"] == 2))]
+    rows = plot.draw_sweep(SweepTable("x", lacking, sweep.axes), "bar", Choice(baseline=("memory.channels", "2"))).rows
+    assert len(rows) == 6 and max(row["time_s"] for row in rows) == 8 / 2  # those of the small one
 
 
 def test_a_heat_map_has_a_cell_a_point(sweep: SweepTable) -> None:

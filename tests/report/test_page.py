@@ -94,8 +94,8 @@ def test_rows_have_a_cell_a_heading(page: Reader) -> None:
 
 def test_a_runs_sections(run_file: Path) -> None:
     assert read(run_file).headings == [
-        "Pictures", "Summary", "Operators", "Cycles of a channel by cause", "Energy by component", "Commands", "Checks", "Tokens", "Validation",
-        "Unverified numbers", "Configuration", "Workload"]  # fmt: skip
+        "Pictures", "Summary", "Operators", "Cycles of a channel by cause", "Energy by component", "Commands", "Checks", "Tokens",
+        "Validation", "Unverified numbers", "Configuration", "Workload"]  # fmt: skip
 
 
 def test_every_unverified_number_and_its_source_are_there(run_file: Path, run: pimsim.Result) -> None:
