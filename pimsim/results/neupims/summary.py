@@ -152,7 +152,11 @@ def _bandwidth(totals: Totals) -> dict[str, float]:
 
 
 def _utilisation(totals: Totals) -> dict[str, float]:
-    """Shares of the time in which arrays stream, MAC units of channels work, vector units work; and MACs over their peaks."""
+    """Shares of the time in which units work.
+
+    ``npu``: arrays stream; ``pim``: a channel's units multiply; ``pim_occupied``: a channel has PIM commands to issue (refresh left
+    out), as the authors count; ``npu_macs``, ``pim_macs``: MACs over the peak.
+    """
     estimates, whole = totals.run.estimates, totals.device_cycles
     npu, busy = estimates.npu, totals.all.under("busy")
     peak = npu.peak_macs_per_cycle * npu.clock_hz * totals.run.tick_fs / units.FS_PER_S
@@ -162,9 +166,15 @@ def _utilisation(totals: Totals) -> dict[str, float]:
         "npu": busy.get("npu", 0) / (whole * npu.arrays * clock),
         "pim": busy.get("pim", 0) / (whole * totals.channels),
         "vector": busy.get("vector", 0) / (whole * npu.vector_units * clock),
+        "pim_occupied": _occupied(totals) / (whole * totals.channels),
         "npu_macs": macs.get("npu", 0) / (whole * peak),
         "pim_macs": macs.get("pim", 0) / (whole * estimates.pim_macs_per_tick) if estimates.pim_macs_per_tick else 0.0,
     }
+
+
+def _occupied(totals: Totals) -> int:
+    """Ticks of channels that PIM's work took, waiting for its turn included."""
+    return sum(ticks for cause, ticks in totals.all.under("cause", "pim").items() if cause not in ("idle", "refresh"))
 
 
 def _serving(totals: Totals) -> dict[str, Any]:
