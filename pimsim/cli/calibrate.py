@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pimsim.cli.option import emit_json, json_option
-from pimsim.errors import InputError, Problem
+from pimsim.errors import InputError, Problem, SimulationError
 
 if TYPE_CHECKING:
     from pimsim.baseline.bench import Session
@@ -53,7 +53,10 @@ def _measured() -> Session:
     bench = torch_bench()
     from pimsim.baseline.calibrate import record
 
-    return record(bench, datetime.date.today().isoformat(), _say)
+    try:
+        return record(bench, datetime.date.today().isoformat(), _say)
+    except RuntimeError as error:  # what CUDA and PyTorch raise, out of memory included
+        raise SimulationError(f"measuring failed: {error}") from None
 
 
 def _read(rows: Path) -> Session:

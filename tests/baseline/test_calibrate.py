@@ -124,6 +124,20 @@ def test_without_torch_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch, 
     assert capsys.readouterr().err == "PyTorch is not installed; pip install 'pimsim[gpu]', on a machine with an NVIDIA GPU\n"
 
 
+def test_failure_of_cuda_is_a_failed_run_and_no_traceback(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    from pimsim.baseline import torch_bench
+
+    class Broken(SyntheticBench):
+        def product(self, rows: int, cols: int, tokens: int) -> float:
+            raise RuntimeError("CUDA out of memory")
+
+    monkeypatch.setattr(torch_bench, "torch_bench", lambda: Broken(bench().device, bench().efficiency, bench().name))
+    with pytest.raises(SystemExit) as left:
+        main(["calibrate", "gpu"])
+    assert left.value.code == 1
+    assert capsys.readouterr().err.endswith("measuring failed: CUDA out of memory\n")
+
+
 def test_folder_that_is_not_there_is_refused_before_anything_is_measured(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as left:
         main(["calibrate", "gpu", "-o", "/no/such/folder/gpu.yaml"])
