@@ -9,7 +9,7 @@ the last prompt token puts out the first output token and so counts as decode; t
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
 from typing import Any, NamedTuple, Protocol, overload
@@ -272,6 +272,29 @@ def _draft(name: str) -> Architecture:
         raise InputError(replace(p, key="workload.decoding.draft_model") if not p.file else p for p in error.problems) from None
 
 
+def _bad_words(choices: Mapping[str, tuple[str, Sequence[str]]], dtypes: Mapping[str, str]) -> Iterator[Problem]:
+    """Choices (word, known words) and data types that nobody knows, by key."""
+    for key, (word, known) in choices.items():
+        if word not in known:
+            yield Problem(f"unknown '{word}'", "one of " + ", ".join(known), key=f"workload.{key}")
+    for key, name in dtypes.items():
+        if canonical(name) is None:
+            yield Problem(f"unknown dtype '{name}'", "known: " + ", ".join(BITS), key=f"workload.{key}")
+
+
+def _bad_lengths(architecture: Architecture, lengths: Mapping[str, int], embedding: bool) -> Iterator[Problem]:
+    """Batch, prompt_tokens and output_tokens below 1, or beyond the positions that an embedding looks up."""
+    for key, value in lengths.items():
+        if value < 1:
+            yield Problem(f"{value} is too small", "at least 1", key=f"workload.{key}")
+    prompt, output = lengths["prompt_tokens"], lengths["output_tokens"]
+    last = prompt + output - 1
+    if embedding and architecture.position == "learned" and last > architecture.max_position:
+        yield Problem(f"{prompt} prompt and {output} output tokens reach position {last}",
+                      f"{architecture.name} has {architecture.max_position} learned positions",
+                      key="workload.output_tokens")  # fmt: skip
+
+
 def lower(
     architecture: Architecture,
     batch: int = 1,
@@ -303,25 +326,10 @@ def lower(
     Raises InputError for lengths below 1, embeddings of positions that the model has not learned, or unknown choices,
     all at once.
     """
-    last = prompt_tokens + output_tokens - 1
-    problems = [
-        Problem(f"{value} is too small", "at least 1", key=f"workload.{key}")
-        for key, value in (("batch", batch), ("prompt_tokens", prompt_tokens), ("output_tokens", output_tokens))
-        if value < 1
-    ]
-    if embedding and architecture.position == "learned" and last > architecture.max_position:
-        problems.append(Problem(
-            f"{prompt_tokens} prompt and {output_tokens} output tokens reach position {last}",
-            f"{architecture.name} has {architecture.max_position} learned positions", key="workload.output_tokens",
-        ))  # fmt: skip
-    for key, word, known in (("prefill", prefill, PREFILL), ("part", part, PARTS)):
-        if word not in known:
-            problems.append(Problem(f"unknown '{word}'", "one of " + ", ".join(known), key=f"workload.{key}"))
     names = {"dtype": dtype, "weight_dtype": weight_dtype or architecture.weight_dtype or dtype,
              "kv_dtype": kv_dtype or dtype}  # fmt: skip
-    for key, name in names.items():
-        if canonical(name) is None:
-            problems.append(Problem(f"unknown dtype '{name}'", "known: " + ", ".join(BITS), key=f"workload.{key}"))
+    lengths = {"batch": batch, "prompt_tokens": prompt_tokens, "output_tokens": output_tokens}
+    problems = [*_bad_lengths(architecture, lengths, embedding), *_bad_words({"prefill": (prefill, PREFILL), "part": (part, PARTS)}, names)]
     if architecture.experts:
         problems += problems_of(lambda: make_routing(routing, architecture.experts, architecture.experts_per_token, batch, seed))
     problems += decoding.problems(architecture, batch)
@@ -338,7 +346,7 @@ def lower(
                        lm_head and part == "all" and phase != "prefill", PLAIN if small else decoding,
                        architecture.layers if small else 0, "draft." if small else "")  # fmt: skip
 
-    contexts = range(1 if prefill == "inline" else prompt_tokens, last + 1)
+    contexts = range(1 if prefill == "inline" else prompt_tokens, prompt_tokens + output_tokens)
     turns: Sequence[Turn] = PlainTurns(contexts, prompt_tokens)
     if decoding.draft is not None:
         turns = list(Speculation(decoding.draft_tokens, decoding.acceptance or 0.0, seed).turns(contexts, prompt_tokens))
