@@ -214,7 +214,7 @@ def _addresses(rows: np.ndarray, form: Form, split: AddressMapping, file: str) -
     out[:, ARRIVAL] = rows[:, names.index("cycle")] if "cycle" in names else 0
     out[:, LINE] = rows[:, -1]
     split.split(address, out)
-    problems = [Problem(f"0x{address[i]:x} is outside the part", f"0 to 0x{split.capacity_bytes - 1:x}", file,
+    problems = [Problem(f"{address[i]:#x} is outside the part", f"0 to 0x{split.capacity_bytes - 1:x}", file,
                         int(out[i, LINE]), key="address")
                 for i in np.flatnonzero((address < 0) | (address >= split.capacity_bytes))[:MAX_PROBLEMS]]
     return out, problems

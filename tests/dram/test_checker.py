@@ -22,9 +22,11 @@ from pimsim.dram import commandlog
 from pimsim.dram.checker import Verdict, check
 from pimsim.dram.commandlog import CommandLog
 from pimsim.dram.compile import Compiled, compile_part
+from pimsim.dram.controller.channel import Channel
 from pimsim.dram.spec import LEVELS, Command, Effect, rule
 from pimsim.dram.standards import for_policy, standard
 from pimsim.errors import InputError
+from pimsim.sim.traffic import make_channel_plan
 
 REFERENCE = Path(__file__).parents[1] / "reference" / "dram"
 PARTS = {"gddr6": "gddr6-8gb-x16-14000", "hbm2": "hbm2-4gb-2000", "hbm3": "hbm3-16gb-6400", "lpddr5": "lpddr5-8gb-x16-6400",
@@ -389,3 +391,19 @@ def test_coordinates_that_exist_once_may_be_left_out() -> None:
 
 def test_rows_need_not_come_in_order_of_time() -> None:
     assert rules(part("gddr6"), "28 RD 0 0 0 0 row 5 col 0", "1 ACT 0 0 0 0 row 5") == []
+
+
+@pytest.mark.parametrize("name", ["hbm2-4gb-2000", "lpddr5-8gb-x16-6400", "gddr6-8gb-x16-14000"])
+def test_a_controller_that_refreshes_bank_by_bank_owes_nothing_after_thousands_of_intervals(name: str) -> None:
+    """tREFI is no multiple of the banks, so that an interval rounded to ticks would run away from it, here by a dozen."""
+    config = load_dram(name, ["controller.refresh=per-bank"])
+    rows: list[np.ndarray] = []
+    channel = Channel(make_channel_plan(config), commands=rows.append)
+    compiled = channel.plan.compiled
+    interval, banks = compiled.timing["tREFI"], compiled.organization.banks_per_channel // compiled.organization.ranks
+    assert interval % banks
+    rounds = 12 * interval // (interval % banks)
+    channel.advance(interval * rounds)
+    log = commandlog.from_kernel(np.concatenate(rows), compiled.command_names, compiled.organization, compiled.table.scope)
+    assert rounds * compiled.organization.banks_per_channel - len(log) in (0, 1)  # the last tick has room for one rank's
+    assert check(compiled, log).ok

@@ -129,7 +129,7 @@ def test_bus_occupancy_is_that_of_ramulator(name: str) -> None:
 
 
 ADDED = {
-    "GDDR6": {"rank PRE->REFab tRP"},
+    "GDDR6": {"rank PRE->REFab min(tRP, tRC - tRAS)"},
     "HBM2": {
         "bankgroup ACT->REFpb tRRDL", "rank PREab->REFpb tRP", "bank RDA->REFpb tRTPL + tRP",
         "bank WRA->REFpb CWL + BL + tWR + tRP", "rank REFab->REFab/REFpb tRFCab", "bank REFpb->REFpb tRFCpb",
@@ -235,7 +235,9 @@ PARTS = {"gddr6-8gb-x16-14000": "gddr6__ramulator", "hbm2-4gb-2000": "hbm2__ramu
 
 @pytest.mark.parametrize("name", PARTS)
 def test_shipped_part_has_the_timing_of_the_reference_preset(name: str) -> None:
-    assert dict(load_dram(name).memory.timing_cycles) == reference_timing(PARTS[name])
+    """But for the preset's interval of per-bank refreshes: no run issued one, and each bank is refreshed once a tREFI here."""
+    theirs = {name: clocks for name, clocks in reference_timing(PARTS[name]).items() if name != "tREFIpb"}
+    assert dict(load_dram(name).memory.timing_cycles) == theirs
 
 
 @pytest.mark.parametrize("name", PARTS)
