@@ -112,7 +112,8 @@ plot.draw_sweep(contexts, "line", Choice(x="workload.output_tokens", y="tokens_p
 # %% [markdown]
 # ## What nobody has verified
 #
-# Every unverified number behind the result, varied by 20 %: how far does the time move? The widest bars are the numbers worth checking first.
+# Every unverified number behind the result, varied by 20 %: how far does the time move? The widest bars are the numbers worth checking
+# first.
 
 # %%
 doubts = pimsim.sweep({"workload": "gpt2-small", "axes": {"workload.output_tokens": 16}}, unverified=0.2)

@@ -31,7 +31,8 @@ METRICS = ["tokens_per_s", "time_s", "energy_per_token_j", "utilisation", "bandw
 # %% [markdown]
 # ## Throughput over the batch
 #
-# The paper reports 2.4x over the NPU alone and 1.6x over the blocked NPU+PIM on average over models, batches and data sets, growing with the batch.
+# The paper reports 2.4x over the NPU alone and 1.6x over the blocked NPU+PIM on average over models, batches and data sets, growing
+# with the batch.
 
 # %%
 block = {"workload": "gpt3-7b-block", "metrics": METRICS}
@@ -67,8 +68,8 @@ layer.plot("causes")
 # %% [markdown]
 # ## Ablation: the second row buffer, and sub-batches
 #
-# With sub-batches, one half of the batch attends in the memory while the NPU multiplies for the other. The paper finds that this hurts small
-# batches and pays from 256 on.
+# With sub-batches, one half of the batch attends in the memory while the NPU multiplies for the other. The paper finds that this hurts
+# small batches and pays from 256 on.
 
 # %%
 designs = {"one row buffer": ("npu-pim", "off"), "two": ("neupims", "off"), "two, sub-batches": ("neupims", "on")}

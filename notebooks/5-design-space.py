@@ -14,8 +14,8 @@
 # %% [markdown]
 # # 5. A design-space study
 #
-# How many channels, how fast an ASIC, how fast pins? Every combination for GPT-2 medium, and the designs that no other beats in both time and
-# energy. The points are kept in pimsim's cache: interrupt it, change an axis, run it again, and only what is new is simulated.
+# How many channels, how fast an ASIC, how fast pins? Every combination for GPT-2 medium, and the designs that no other beats in both
+# time and energy. The points are kept in pimsim's cache: interrupt it, change an axis, run it again, and only what is new is simulated.
 
 # %%
 import pimsim
