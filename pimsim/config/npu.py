@@ -11,6 +11,8 @@ from pimsim.config.quantity import Count, Energy, Frequency, Size, refuse
 from pimsim.errors import nearest
 from pimsim.npu.spec import DATAFLOWS, NpuSpec
 
+MOST_BUFFERS = 64
+
 
 def _at_most(limit: int) -> AfterValidator:
     def check(value: int) -> int:
@@ -19,6 +21,15 @@ def _at_most(limit: int) -> AfterValidator:
         return value
 
     return AfterValidator(check)
+
+
+def _two_or_more(value: int) -> int:
+    if not 2 <= value <= MOST_BUFFERS:
+        raise refuse(f"{value} buffers", f"2 to {MOST_BUFFERS}")
+    return value
+
+
+Buffers = Annotated[Count, AfterValidator(_two_or_more)]
 
 
 def _dataflow(name: str) -> str:
@@ -95,8 +106,10 @@ class NpuConfig(Config):
     """what stays in the arrays: weight-stationary, output-stationary, input-stationary"""
     weight_double_buffer: bool = True
     """the next block is shifted in while the present one is used"""
+    buffers: Buffers = 2
+    """parts of the scratchpad: one for the tile being computed, the others for those that follow"""
     scratchpad: Size
-    """operands of the tile being computed and of the next, half of it each"""
+    """operands of these tiles, and activations that stay for all of them"""
     accumulator: Size
     """outputs of the tile being computed and of the last, half of it each"""
     precision: Size
@@ -109,7 +122,7 @@ class NpuConfig(Config):
     def spec(self) -> NpuSpec:
         """What :mod:`pimsim.npu` computes with."""
         return NpuSpec(arrays=self.arrays, rows=self.rows, columns=self.columns, clock_hz=self.clock, dataflow=self.dataflow,
-                       weight_double_buffer=self.weight_double_buffer, scratchpad_bytes=self.scratchpad,
+                       weight_double_buffer=self.weight_double_buffer, buffers=self.buffers, scratchpad_bytes=self.scratchpad,
                        accumulator_bytes=self.accumulator, precision_bytes=self.precision, vector_units=self.vector.units,
                        vector_width=self.vector.width, vector_latency=self.vector.latency, vector_streamed=self.vector.streamed,
                        attention_units=self.vector.attention_units, link_cycles=self.dma.latency,

@@ -164,7 +164,7 @@ class Npu:
         run = Pipeline(self.spec, self.clock, work.begin, self.keys)
         cut = tiles(self.spec, op.m, op.k, op.n)
         work.macs = sum(tile.macs for tile in cut)
-        asked = [self._ask(op, work, tile, work.begin) for tile in cut[:2]]
+        asked = [self._ask(op, work, tile, work.begin) for tile in cut[: self.spec.buffers]]
         for number, tile in enumerate(cut):
             if self.spec.dataflow == "input-stationary":
                 self._by_tokens(op, work, tile, asked[number], run)
@@ -172,8 +172,8 @@ class Npu:
                 self._by_columns(op, work, tile, asked[number], run)
             if op.fused and number == len(cut) - 1:
                 self._fuse(op, work, run)
-            if number + 2 < len(cut):
-                asked.append(self._ask(op, work, cut[number + 2], run.streamed))
+            if len(asked) < len(cut):
+                asked.append(self._ask(op, work, cut[len(asked)], run.streamed))
             self._flush(work)
         work.busy_cycles = run.busy
         work.scratchpad_bytes += run.moved
@@ -257,10 +257,10 @@ class Npu:
             activations = [self._read(work, what, tick) for what in own] if tile.fresh else []
             return Asked(cut, activations, [self._read(work, weights, tick), *([0] * (len(tops) - 1))], rows)
         activations = []
-        if tile.fresh and op.bias:
+        if op.bias and not (tile.m[0] or tile.n[0] or tile.k[0]):
             size = (len(tops) * spec.rows if "swapped_operands" in self.keys else op.n) * spec.precision_bytes
             activations = [self._read(work, tensors.part(op.weight + ".bias", size), tick)]
-        if tile.n[0]:
+        if not tile.fresh:
             return Asked(cut, activations, [self._read(work, weights, tick), *([0] * (len(tops) - 1))], rows)
         blocks = [tensors.columns(op.sources[0], op.m, op.k, first, end, top, min(top + spec.rows, tile.m[1])) for top in tops]
         starts = np.concatenate((blocks[0].starts.reshape(rows, 1), weights.starts.reshape(rows, -1)), axis=1)
@@ -269,12 +269,13 @@ class Npu:
         return Asked(cut, activations, tokens + [self._read(work, block, tick) for block in blocks[1:]], rows)
 
     def _source(self, op: NpuOp, tile: Tile) -> list[Transfer | Own]:
-        """A tile's activations and the bias. What attention in memory has left in the channels is read with the first tile."""
-        bias = self.tensors.vector(op.weight + ".bias", op.n) if op.bias and tile.m[0] == 0 else NOTHING
+        """A tile's activations, and with the first tile the bias. What attention in memory has left in the channels is read as a whole."""
+        first, end = tile.k[0] // self.spec.columns, ceil_div(tile.k[1], self.spec.columns)
+        bias = self.tensors.vector(op.weight + ".bias", op.n) if op.bias and not (tile.m[0] or tile.n[0] or tile.k[0]) else NOTHING
         own, elsewhere = self.kv.attended(op.members) if op.members and op.store != "kv" else (None, op.m)
         if own is None or "no_attend_move_out" in self.keys:
-            return [self.tensors.columns(op.sources[0], op.m, op.k, top=tile.m[0], bottom=tile.m[1]) + bias]
-        if tile.m[0]:
+            return [self.tensors.columns(op.sources[0], op.m, op.k, first, end, *tile.m) + bias]
+        if tile.m[0] or tile.k[0]:
             return []
         rest = self.tensors.columns(op.sources[0], elsewhere, op.k) if elsewhere else NOTHING
         return [own, rest + bias] if len(rest) + len(bias) else [own]

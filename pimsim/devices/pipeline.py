@@ -22,7 +22,7 @@ class Pipeline:
         keys: shortcuts: the pipelines of the authors' simulator are two of them.
 
     Attributes:
-        done, streamed: when the last result of the folds added last is out, and their last operand in.
+        done, streamed: when the last result of all folds added so far is out, and their last operand in.
         busy: cycles in which an array streams, of all arrays together. moved: bytes between scratchpad, accumulator and arrays.
     """
 
@@ -71,5 +71,5 @@ class Pipeline:
         arrays = 1 if cut.ganged else spec.arrays
         _, busy = run_folds(*self._folds, arrays, spec.weight_double_buffer, self._begin, ends, done)
         self.busy = int(busy) * (spec.arrays // arrays)
-        self.done = self.clock.ticks(int(done[-fresh:].max()))
-        self.streamed = self.clock.ticks(int(ends[-fresh:].max()))
+        self.done = max(self.done, self.clock.ticks(int(done[-fresh:].max())))
+        self.streamed = max(self.streamed, self.clock.ticks(int(ends[-fresh:].max())))

@@ -18,7 +18,8 @@ class NpuSpec:
         clock_hz: of arrays and vector units.
         dataflow: what stays in the array (see ``pimsim.npu.dataflows``).
         weight_double_buffer: the next stationary block is shifted in while the present one is used.
-        scratchpad_bytes: holds the operands of the tile being computed and of the next (double-buffered).
+        buffers: parts of the scratchpad: one holds the operands of the tile being computed, the others those of the next.
+        scratchpad_bytes: of all of them, and of activations that stay.
         accumulator_bytes: holds the outputs of a tile, likewise twice.
         precision_bytes: of an element.
         vector_units, vector_width: SIMD units beside the arrays, elements a cycle of each.
@@ -34,6 +35,7 @@ class NpuSpec:
     clock_hz: int = 1_000_000_000
     dataflow: str = "weight-stationary"
     weight_double_buffer: bool = True
+    buffers: int = 2
     scratchpad_bytes: int = 7168 * 1024
     accumulator_bytes: int = 7168 * 1024
     precision_bytes: int = 2

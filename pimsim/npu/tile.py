@@ -1,12 +1,14 @@
-"""How a matrix product is cut into tiles that fit the scratchpad.
+"""How a matrix product is cut into tiles that fit the scratchpad: the way that reads the fewest bytes.
 
-A quarter of the scratchpad keeps the activations of as many tokens as fit; the rest is two halves for weights, one being computed with
-while the other is filled. A tile has all of K and as many block columns as fit a half (and the accumulator); where not even one
-fits, one block column and as much of K as fits, its outputs being summed in the accumulator.
+Tokens are taken together, all of them if possible, since each part of them reads all weights again. Either their activations stay in the
+scratchpad and the rest of it is buffers for weights, one being computed with while the others are filled; or they stream: a buffer
+holds a tile's weights and its part of the activations, which are then read for every part of the columns. Outputs are summed
+in the accumulator, half of which a tile may take.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pimsim.errors import InputError, Problem
@@ -16,10 +18,15 @@ ACCUMULATOR_BYTES = 4
 """Of a sum: fp32."""
 
 
+def ceil_div(size: int, part: int) -> int:
+    """Parts that ``size`` takes."""
+    return -(-size // part)
+
+
 @dataclass(frozen=True, slots=True)
 class Tile:
     """Part of [m x k] x [k x n]: tokens ``m``, K ``k`` and columns ``n`` from begin to end. ``last``: it completes its outputs;
-    ``fresh``: its tokens' activations must be read."""
+    ``fresh``: its activations must be read."""
 
     m: tuple[int, int]
     k: tuple[int, int]
@@ -33,46 +40,69 @@ class Tile:
         return (self.m[1] - self.m[0]) * (self.k[1] - self.k[0]) * (self.n[1] - self.n[0])
 
 
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """Sizes of a tile, whether activations stay, and the elements that are read in all."""
+
+    m: int
+    k: int
+    n: int
+    stay: bool
+    elements: int
+
+
 def tiles(npu: NpuSpec, m: int, k: int, n: int) -> list[Tile]:
-    """The tiles in the order in which they are computed.
+    """The tiles in the order in which they are computed: tokens, columns, K.
 
     Raises:
-        InputError: the scratchpad or accumulator is too small for a single block.
+        InputError: the scratchpad or accumulator is too small for a block of weights and one token.
     """
-    p = npu.precision_bytes
-    quarter, half = npu.scratchpad_bytes // 4, npu.scratchpad_bytes * 3 // 8
-    tokens = _blocks(quarter // (k * p), npu.rows, m)
-    wide = _blocks(half // (k * p), npu.columns, n)
-    if wide >= npu.columns or wide == n:
+    cut = min(_cuts(npu, m, k, n), key=lambda cut: (cut.elements, -cut.k * cut.n), default=None)
+    if cut is None:
+        raise InputError(Problem(f"it or the accumulator is too small for blocks of {npu.rows} x {npu.columns} weights and one token",
+                                 "more bytes, or smaller arrays", key="npu.scratchpad"))
+    return [
+        Tile((m0, min(m0 + cut.m, m)), (k0, min(k0 + cut.k, k)), (n0, min(n0 + cut.n, n)), k0 + cut.k >= k, not cut.stay or n0 == 0)
+        for m0 in range(0, m, cut.m) for n0 in range(0, n, cut.n) for k0 in range(0, k, cut.k)
+    ]
+
+
+def _cuts(npu: NpuSpec, m: int, k: int, n: int) -> Iterator[Cut]:
+    """Ways that fit."""
+    space, sums = npu.scratchpad_bytes // npu.precision_bytes, npu.accumulator_bytes // 2 // ACCUMULATOR_BYTES
+    for tokens in _tokens(m, npu.rows):
+        most = _blocks(sums // tokens, npu.columns, n)
+        share = (space - tokens * k) // npu.buffers
+        wide = min(_blocks(share // k, npu.columns, n), most) if share > 0 else 0
         deep = k
-    else:
-        wide = min(npu.columns, n)
-        deep = _blocks(half // (wide * p), npu.rows, k)
-    sums = npu.accumulator_bytes // 2 // ACCUMULATOR_BYTES
-    wide = min(wide, max(sums // max(tokens, 1) // npu.columns * npu.columns, min(npu.columns, n)))
-    tokens = min(tokens, sums // wide)
-    problems = []
-    if tokens < 1:
-        problems.append(Problem(f"activations of one token ({k} elements) or its outputs do not fit", "a larger scratchpad or accumulator",
-                                key="npu.scratchpad"))
-    if deep < min(npu.rows, k):
-        problems.append(Problem("a block of weights does not fit into three eighths of it", f"at least {npu.rows * wide * p * 8 // 3} B",
-                                key="npu.scratchpad"))
-    if problems:
-        raise InputError(problems)
-    out = []
-    for m0 in range(0, m, tokens):
-        fresh = True
-        for n0 in range(0, n, wide):
-            for k0 in range(0, k, deep):
-                last = k0 + deep >= k
-                out.append(Tile((m0, min(m0 + tokens, m)), (k0, min(k0 + deep, k)), (n0, min(n0 + wide, n)), last, fresh))
-                fresh = False
-    return out
+        if not wide and most:
+            wide = min(npu.columns, n)
+            deep = _blocks(share // wide, npu.rows, k) if share > 0 else 0
+        if wide and deep:
+            yield Cut(tokens, deep, wide, True, k * n * ceil_div(m, tokens) + m * k)
+        while most:
+            deep = _blocks(space // npu.buffers // (most + tokens), npu.rows, k)
+            if deep:
+                yield Cut(tokens, deep, most, False, k * n * ceil_div(m, tokens) + m * k * ceil_div(n, most))
+                break
+            most = _blocks(most // 2, npu.columns, n)
+
+
+def _tokens(m: int, rows: int) -> Iterator[int]:
+    """Numbers of tokens to take together: all, or equal parts of them in whole blocks, or fewer than a block."""
+    yield m
+    last = m
+    for parts in range(2, ceil_div(m, rows) + 1):
+        tokens = ceil_div(ceil_div(m, parts), rows) * rows
+        if tokens < last:
+            last = tokens
+            yield tokens
+    while last > 1:
+        last //= 2
+        if last < rows:
+            yield last
 
 
 def _blocks(most: int, block: int, size: int) -> int:
-    """As much of ``size`` as fits: all of it, else whole blocks if there is room for one."""
-    if most >= size:
-        return size
-    return most // block * block if most >= block else most
+    """As much of ``size`` as fits: all of it, or whole blocks; 0: not even one."""
+    return size if most >= size else most // block * block

@@ -11,7 +11,7 @@ import pytest
 from pimsim.config import load_system
 from pimsim.devices.neupims import NeuPimsDevice
 from pimsim.devices.shared_channel import ALL_COMPAT
-from pimsim.devices.stage import LayerRows, Member, NpuOp, StageRecord, StageWork, decoder_stage_ops
+from pimsim.devices.stage import Member, NpuOp, StageRecord, StageWork, decoder_stage_ops
 from pimsim.dram import commandlog
 from pimsim.dram.checker import check
 from pimsim.errors import InputError, SimulationError
@@ -123,8 +123,9 @@ def test_weights_that_do_not_fit_at_once_are_read_once_all_the_same() -> None:
 
 
 def test_weights_are_read_again_for_tokens_that_do_not_fit() -> None:
-    record = device("neupims", "npu.scratchpad=512 KiB").stage(StageWork("", (gemm(256, 512, 256),)))
-    assert record.bytes_read == 2 * (256 * 512 + 2 * 512 * 256 + 256)
+    small = "npu.scratchpad=512 KiB", "npu.accumulator=256 KiB"
+    record = device("neupims", *small).stage(StageWork("", (gemm(512, 512, 256),)))
+    assert record.bytes_read == 2 * (512 * 512 + 2 * 512 * 256 + 256)
 
 
 def test_a_product_is_bound_by_memory_or_by_the_arrays() -> None:
@@ -141,7 +142,8 @@ def test_one_array_takes_longer_than_eight() -> None:
 
 
 def test_a_slow_port_slows_everything() -> None:
-    wide, narrow = (device("neupims", f"npu.dma.bytes_per_cycle={n} B").stage(StageWork("", (gemm(8, 1024, 2048),))).ticks for n in (128, 16))
+    wide, narrow = (device("neupims", f"npu.dma.bytes_per_cycle={n} B").stage(StageWork("", (gemm(8, 1024, 2048),))).ticks
+                    for n in (128, 16))
     assert narrow > 1.7 * wide
 
 
@@ -227,7 +229,8 @@ def test_npu_attention_reads_every_key_and_value_once() -> None:
 # ---------------------------------------------------------------------- shortcuts and bad input
 
 
-NEEDS = {"unordered_requests": "synthetic_addresses", "softmax_in_order": "logit_attend_barrier", "serial_npu_pipeline": "fixed_block_latency"}
+NEEDS = {"unordered_requests": "synthetic_addresses", "softmax_in_order": "logit_attend_barrier",
+         "serial_npu_pipeline": "fixed_block_latency"}
 
 
 @pytest.mark.parametrize("key", sorted(ALL_COMPAT))

@@ -18,7 +18,8 @@ def layer(model: str, tensor: int = 1, batch: list[Member] = BATCH) -> list[NpuO
     return [op for which in ("qkv", "ffn") for op in decoder_stage_ops(part, batch, which, part.layers - 1)]  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("model", ["gpt3-7b", "gpt2-small", "llama-2-7b", "llama-3-8b", "mixtral-8x7b", "gpt-neox-20b", "opt-350m", "qwen3-0.6b"])
+@pytest.mark.parametrize("model", ["gpt3-7b", "gpt2-small", "llama-2-7b", "llama-3-8b", "mixtral-8x7b", "gpt-neox-20b", "opt-350m",
+                                   "qwen3-0.6b"])
 def test_macs_of_a_layer_are_those_of_the_model(model: str) -> None:
     arch = load_architecture(model)
     active = arch.parameters()["active"] - arch.parameters()["embedding"]
