@@ -56,7 +56,7 @@ def run(config: BaselineConfig, trace: Trace) -> Run:
         InputError: weights and KV cache do not fit into the device's memory.
     """
     execution = config.execution
-    done = work(trace, fuse=execution.attention == "fused", kv_cache=execution.kv_cache)
+    done = work(trace, fuse=execution.attention == "fused", group=execution.experts == "grouped", kv_cache=execution.kv_cache)
     fit(config, stored(trace, done))
     return timed(config, trace, done)
 

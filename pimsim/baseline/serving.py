@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from pimsim.baseline.machine import Run, fit, timed
-from pimsim.baseline.work import Builder, Made, Pass, Work, batched, made
+from pimsim.baseline.work import Builder, Made, Pass, Work, batched, grouped, made
 from pimsim.config.baseline import BaselineConfig
 from pimsim.model.trace import Step, Trace
 
@@ -69,7 +69,7 @@ def serve(config: BaselineConfig, model: Model, requests: Sequence[Request], *, 
             before = () if prompts_elsewhere else range(1, request.prompt)
             sequences.append([*(kernels_of(model.prefill(c)) for c in before), kernels_of(model.decode(request.prompt))])
         running += [(request, request.prompt) for request in joining]
-        rows = list(batched(sequences))
+        rows = grouped(batched(sequences), config.execution.experts == "grouped")
         done = Pass("decode", max(context for _, context in running), sum(len(tokens) for tokens in sequences))
         builder.add(done, rows)
         alone = Builder()

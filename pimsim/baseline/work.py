@@ -176,16 +176,17 @@ def table(rows: Sequence[Kernel], index: Sequence[int], step: Sequence[int], rep
     return Table(categories=names, step=np.array(step, dtype=np.int64), repeat=np.array(repeat, dtype=np.int64), **columns)
 
 
-def work(trace: Trace, *, fuse: bool, kv_cache: bool = True) -> Work:
+def work(trace: Trace, *, fuse: bool, group: bool = False, kv_cache: bool = True) -> Work:
     """The kernels of a run of ``trace``.
 
     Args:
-        fuse: attention in one kernel. kv_cache: False: no step keeps anything, so that each does the work of all tokens so far.
+        fuse: attention in one kernel. group: see :func:`grouped`.
+        kv_cache: False: no step keeps anything, so that each does the work of all tokens so far.
     """
     builder = Builder()
     for steps in _passes(trace.steps, kv_cache):
         last = steps[-1]
-        rows = batched([[made(step, fuse) for step in steps]]) if len(steps) > 1 else _single(last, fuse)
+        rows = grouped(batched([[made(step, fuse) for step in steps]]) if len(steps) > 1 else _single(last, fuse), group)
         tokens = len(steps)
         if not kv_cache:
             tokens = last.context
@@ -219,8 +220,22 @@ def _apart(before: Step, step: Step) -> bool:
             or (before.phase, step.phase) in (("rejected", "decode"), ("prefill", "decode")))
 
 
-def _single(step: Step, fuse: bool) -> Iterable[tuple[Kernel, int]]:
-    return [(one, block.repeat) for block in step.blocks for _, one in kernels(block.operators, fuse)]
+NamedRow = tuple[int, str, Kernel, int]
+"""Where in the decoder (a block), the name of the operator, its kernel, and how often it repeats."""
+
+
+def _single(step: Step, fuse: bool) -> Iterable[NamedRow]:
+    return [(at, name, one, block.repeat) for at, block in enumerate(step.blocks) for name, one in kernels(block.operators, fuse)]
+
+
+def grouped(rows: Iterable[NamedRow], group: bool) -> list[tuple[Kernel, int]]:
+    """The kernels without their names; with ``group`` those of a layer's experts that do the same are one (a grouped matrix product)."""
+    found: dict[tuple[int, str], tuple[Kernel, int]] = {}
+    for number, (at, name, one, repeat) in enumerate(rows):
+        key = (at, name.rpartition(".")[2]) if group and name.startswith("experts.") else (-2, str(number))
+        before = found.get(key)
+        found[key] = (one if before is None else _apiece(before[0], one), repeat)
+    return list(found.values())
 
 
 @dataclass(frozen=True)
@@ -243,7 +258,7 @@ def made(step: Step, fuse: bool) -> Made:
     return Made(tuple(blocks))
 
 
-def batched(sequences: Sequence[Sequence[Made]]) -> Iterable[tuple[Kernel, int]]:
+def batched(sequences: Sequence[Sequence[Made]]) -> Iterable[NamedRow]:
     """One pass over tokens of several sequences: activations and arithmetic of all, weights once, K and V once for each sequence, as the
     token that reads most of them does."""
     edges = sorted({edge for steps in sequences for step in steps for first, repeat, _ in step.blocks for edge in (first, first + repeat)})
@@ -259,7 +274,7 @@ def batched(sequences: Sequence[Sequence[Made]]) -> Iterable[tuple[Kernel, int]]
         for key, (one, repeat) in own.items():
             before = found.get(key)
             found[key] = (one if before is None else _side_by_side(before[0], one), repeat)
-    return found.values()
+    return [(begin, name, one, repeat) for (begin, (name, _)), (one, repeat) in found.items()]
 
 
 def _pieces(begin: int, end: int, edges: Sequence[int]) -> Iterator[tuple[int, int]]:
@@ -278,8 +293,11 @@ def _sum(a: Kernel, b: Kernel) -> Kernel:
 
 def _side_by_side(a: Kernel, b: Kernel) -> Kernel:
     """Two sequences' work in one kernel. Each reads its own K and V."""
-    if a.category not in OWN_CACHE:
-        return _sum(a, b)
+    return _apiece(a, b) if a.category in OWN_CACHE else _sum(a, b)
+
+
+def _apiece(a: Kernel, b: Kernel) -> Kernel:
+    """Two kernels' work in one, each with its own operands."""
     return Kernel(a.category, a.kind, a.stored_bytes + b.stored_bytes, a.moved_bytes + b.moved_bytes, a.macs + b.macs,
                   a.tasks + b.tasks, max(a.chain, b.chain), a.operators + b.operators, a.kept_bytes + b.kept_bytes)  # fmt: skip
 

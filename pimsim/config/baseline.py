@@ -45,6 +45,8 @@ class ExecutionConfig(Config):
     """graph: one launch a step (CUDA graphs); eager: the host's framework dispatches every operation"""
     attention: Literal["fused", "separate"] = "fused"
     """fused: one kernel, scores stay on the chip (FlashAttention, arXiv 2205.14135); separate: scores, softmax, weighted sum"""
+    experts: Literal["grouped", "separate"] = "grouped"
+    """grouped: a layer's experts in one kernel for each of their matrices; separate: a kernel each"""
     kv_cache: bool = True
     """false: every step recomputes all tokens so far"""
     devices: Count = 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pimsim.baseline.work import KINDS, Table, batched, kernel, made, work
+from pimsim.baseline.work import KINDS, Table, batched, grouped, kernel, made, work
 from pimsim.model.decoding import Decoding
 from pimsim.model.importer import load_architecture
 from pimsim.model.lowering import lower
@@ -113,7 +113,7 @@ def test_sequences_side_by_side_are_a_batch() -> None:
     alone = made(lower(SMALL, 1, 20, 1, "elsewhere").steps[0], True)
     together = lower(SMALL, 6, 20, 1, "elsewhere")
     table = work(together, fuse=True).table
-    rows = list(batched([[alone]] * 6))
+    rows = grouped(batched([[alone]] * 6), False)
     for column in ("stored_bytes", "moved_bytes", "macs"):
         assert sum(getattr(one, column) * repeat for one, repeat in rows) == total(table, column), column
     assert [one.tasks for one, _ in rows] == table.tasks.tolist()
@@ -121,7 +121,7 @@ def test_sequences_side_by_side_are_a_batch() -> None:
 
 def test_sequences_of_different_contexts_read_their_own_keys_and_values() -> None:
     steps = lower(SMALL, 1, 1, 40).steps
-    rows = {one.category: one for one, _ in batched([[made(steps[9], True)], [made(steps[39], True)]])}
+    rows = {one.category: one for one, _ in grouped(batched([[made(steps[9], True)], [made(steps[39], True)]]), False)}
     assert rows["attention"].stored_bytes == 2 * (10 + 40) * 768 * 2
     assert rows["attention"].chain == 40
     assert rows["qkv"].stored_bytes == (2304 * 768 + 2304) * 2
@@ -133,6 +133,16 @@ def test_windows_that_layers_outgrow_at_different_steps_merge() -> None:
     table, totals = work(merged, fuse=True).table, merged.totals()
     assert total(table, "macs") == totals.macs
     assert total(table, "bytes") + total(table, "kept_bytes") == totals.bytes_read + totals.bytes_written
+
+
+@pytest.mark.parametrize("prompt", [1, 4])
+def test_experts_of_a_layer_are_one_kernel_a_matrix_where_they_are_grouped(prompt: int) -> None:
+    trace = lower(MIXTRAL, 3, prompt, 1)
+    apart, together = (work(trace, fuse=True, group=group).table for group in (False, True))
+    rows = [int((t.repeat[t.category == t.categories.index("ffn1")]).sum()) for t in (apart, together)]
+    assert rows[1] == 32 < rows[0]
+    for column in ("stored_bytes", "moved_bytes", "macs", "operators", "kept_bytes"):
+        assert total(apart, column) == total(together, column), column
 
 
 def test_norm_works_off_its_vector_and_nothing_else_has_a_chain() -> None:
