@@ -35,7 +35,7 @@ def command(part: str, requests: str, overrides: tuple[str, ...], commands: str 
 
     refuse_outputs({"--commands": commands, "--completions": completions}, {"REQUESTS": requests})
     config = load_dram(part, overrides)
-    say_if_compiling("serve")
+    say_if_compiling("serve", *(["blame_channel"] if blame else []))
     sinks: list[Any] = []
     done = None
     with ExitStack() as files:

@@ -35,9 +35,9 @@ def command(part: str, program: Path, overrides: tuple[str, ...], commands: Path
 
     refuse_outputs({"--commands": commands}, {"PROGRAM": program})
     config = load_dram(part, overrides)
-    say_if_compiling("run_program", "run_host")
     with config.located():
-        run = replay(config, program, fold=not no_fold, fast_forward=not no_fast_forward, log=commands is not None)
+        run = replay(config, program, fold=not no_fold, fast_forward=not no_fast_forward, log=commands is not None,
+                     prepare=say_if_compiling)
     if run.ignored:
         click.echo(f"{program}: {run.ignored:,} instructions behind AiM EOC were not executed", err=True)
     if commands is not None:

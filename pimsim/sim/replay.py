@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import resource
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -157,13 +157,14 @@ def ranges(numbers: Sequence[int]) -> str:
 
 
 def replay(config: DramConfig, program: str | Path, *, fold: bool = True, fast_forward: bool = True,
-           log: bool = False) -> Replay:
+           log: bool = False, prepare: Callable[[str], None] | None = None) -> Replay:
     """Replay a program on a part.
 
     Args:
         program: an AiM host-instruction trace or a program listing, plain or gzip; a file, a pipe or ``-``, standard input.
         fold, fast_forward: exact short cuts; switching them off gives the same numbers.
         log: keep every command.
+        prepare: called with the name of the kernel that is about to run, which may have to be compiled.
 
     Raises:
         InputError: the part has no PIM commands or cannot run the program; everything wrong in the file, line by line.
@@ -179,6 +180,8 @@ def replay(config: DramConfig, program: str | Path, *, fold: bool = True, fast_f
             raise InputError(Problem("a program runs on banks with one row buffer; what two do, pimsim micro measures", "1",
                                      key="memory.row_buffers"))
         listing = read_listing(file, compiled, config.memory.channels)
+        if prepare is not None:
+            prepare("run_program")
         return run_listing(config, compiled, listing, fold=fold, fast_forward=fast_forward, log=log)
     if not commands.mode_switch:
         raise InputError(Problem("AiM host instructions need AiM's commands", "a part with memory.command_set: aim",
@@ -186,6 +189,8 @@ def replay(config: DramConfig, program: str | Path, *, fold: bool = True, fast_f
     _check_host(config)
     codes = {name: code for code, name in enumerate(compiled.command_names)}
     trace = read_aim_trace(file, compiled.organization, config.memory.channels, codes, commands.register_mode)
+    if prepare is not None:
+        prepare("run_host")
     return run_trace(config, compiled, trace, fold=fold, log=log)
 
 

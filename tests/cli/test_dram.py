@@ -14,6 +14,7 @@ from click.testing import CliRunner
 from pimsim.cli.dram import _bars, command
 from pimsim.config import load_dram
 from pimsim.errors import InputError
+from pimsim.kernels import jit
 from pimsim.sim.memory import compile_memory, data_buses
 
 PART = "gddr6-8gb-x16-14000"
@@ -212,3 +213,12 @@ def test_bars_of_the_latency_histogram_have_about_equal_ratios() -> None:
     spans = [(int(first), int(last)) for first, _, last, *_ in bars]
     assert all(1.2 < (last + 1) / first < 1.6 for first, last in spans)
     assert sum(int(bar[-1].replace(",", "")) for bar in bars) == 44 + 960
+
+
+@pytest.mark.parametrize(("missing", "options"), [("serve", []), ("blame_channel", ["--blame"])])
+def test_kernels_that_have_to_be_compiled_are_announced(missing: str, options: list[str], requests: Path,
+                                                        monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jit, "is_compiled", lambda name: name != missing)
+    run = CliRunner().invoke(command, [PART, str(requests), *options], catch_exceptions=False)
+    assert run.stderr.startswith("compiling the simulation kernels, once for all runs to come")
+    assert "compiling" not in run.stdout

@@ -13,6 +13,7 @@ import pytest
 
 from pimsim import validate
 from pimsim.cli import main as cli
+from pimsim.kernels import jit
 
 TRACES = Path(validate.__file__).parent / "reference" / "aim"
 PROGRAM = "WRGB count=64\nLOOP 38 row+1 {\n    MAC16 row=100 count=64\n}\nRDMAC16\n"
@@ -213,3 +214,10 @@ def test_a_program_comes_through_a_pipe(program: str, tmp_path: Path, capsys: py
     writer.join()
     _, direct, _ = run(capsys, "gddr6-pim", program, "--json")
     assert json.loads(piped)["cycles"] == json.loads(direct)["cycles"]
+
+
+def test_a_kernel_that_has_to_be_compiled_is_announced(program: str, capsys: pytest.CaptureFixture[str],
+                                                       monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jit, "is_compiled", lambda name: name != "run_program")
+    assert run(capsys, "gddr6-pim", program)[2].startswith("compiling the simulation kernels, once for all runs to come")
+    assert run(capsys, "gddr6-aim", trace("all_isr"))[2] == ""
