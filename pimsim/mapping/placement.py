@@ -63,8 +63,7 @@ def place(demands: Mapping[tuple[int, str], int], rows: int, row_bytes: int, ban
         regions[key] = Region(cursor, demands[key])
         cursor += demands[key]
     if cursor > rows:
-        least = -(-cursor * channels // rows)  # with more channels each holds less of a tensor, but whole rows
-        enough = next((c for c in range(least, 2 * least + 16) if needs is None or needs(c) <= rows), None)
+        enough = _enough(-(-cursor * channels // rows), rows, needs)
         row_everywhere = row_bytes * banks * channels
         raise InputError(Problem(
             f"the model and its KV cache need {cursor} rows of every bank, {cursor - rows} more than there are "
@@ -72,3 +71,18 @@ def place(demands: Mapping[tuple[int, str], int], rows: int, row_bytes: int, ban
             f"{f'at least {enough} channels of this size, ' if enough else ''}{cursor} rows, or fewer tokens",
             key="memory.rows"))
     return Placement(regions, cursor)
+
+
+def _enough(least: int, rows: int, needs: Callable[[int], int] | None) -> int:
+    """The fewest channels, at least ``least``, with which ``rows`` rows do; 0 if 64 times as many do not.
+
+    With more channels each holds less of a tensor, but no less than a row.
+    """
+    if needs is None or needs(least) <= rows:
+        return least
+    enough = next((least << n for n in range(1, 7) if needs(least << n) <= rows), 0)
+    below = max(enough // 2, least)
+    while enough - below > 1:
+        middle = (below + enough) // 2
+        below, enough = (below, middle) if needs(middle) <= rows else (middle, enough)
+    return enough
