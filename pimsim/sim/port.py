@@ -82,7 +82,7 @@ class Memory:
         rows[:, request_trace.ARRIVAL] = np.broadcast_to(_integers("arrivals", arrivals), len(rows))
         late = rows[:, request_trace.ARRIVAL]
         if len(rows) and (late[0] < self._latest or (np.diff(late) < 0).any()):
-            raise ValueError(f"arrivals go back (the last was {self._latest})")
+            raise ValueError(f"arrivals go back: nothing can arrive before {self._latest} now")
         numbers = self._sent + np.arange(len(rows))
         requests = request_rows(Requests(rows), self._organization)
         for number, channel in enumerate(self._channels):
@@ -94,7 +94,8 @@ class Memory:
         return numbers
 
     def advance(self, until: int) -> None:
-        """Decide every tick up to ``until``; what is sent later must arrive later."""
+        """Decide every tick up to ``until``; what is sent later arrives no earlier than that."""
+        self._latest = max(self._latest, until)
         self._run(lambda channel: channel.advance(until))
 
     def drain(self) -> None:

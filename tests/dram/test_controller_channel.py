@@ -156,3 +156,11 @@ def test_arrivals_may_not_go_back_once_requests_are_served() -> None:
     served.drain()
     with pytest.raises(ValueError, match="order"):
         served.send(np.array([(99, 0, 0, 5, 0)]))
+
+
+def test_arrivals_may_not_go_back_behind_the_tick_advanced_to() -> None:
+    served = channel()[0]
+    served.advance(1000)
+    with pytest.raises(ValueError, match="order of its arrival"):
+        served.send(np.array([(999, 0, 0, 5, 0)]))
+    served.send(np.array([(1000, 0, 0, 5, 0)]))

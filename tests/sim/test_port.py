@@ -116,3 +116,10 @@ def test_a_policy_that_does_not_know_pseudo_channels_has_one_rank() -> None:
 def test_what_is_wrong_with_the_part_is_said_as_on_the_command_line() -> None:
     with pytest.raises(InputError, match=r"--set controller\.policy: 'nonsense'"):
         pimsim.memory(PART, "nonsense")
+
+
+def test_nothing_arrives_before_the_tick_advanced_to(memory: Memory) -> None:
+    memory.advance(1000)
+    with pytest.raises(ValueError, match="nothing can arrive before 1000"):
+        memory.send({"row": 1}, arrivals=999)
+    assert memory.send({"row": 1}, arrivals=1000).tolist() == [0]

@@ -59,7 +59,7 @@ class Channel:
         """Add requests, int64 [n, 5]: arrival tick, 1 for a write, flat bank, row, column. Arrivals never go back.
 
         Raises:
-            ValueError: an arrival lies before the one ahead of it, a bank, row or column outside the part, numbers that are not whole.
+            ValueError: an arrival lies before the one ahead of it or the tick advanced to, a bank, row or column outside the part, numbers that are not whole.
                 Nothing is sent then.
         """
         fresh = admitted(requests, at.REQUEST_FIELDS, self._limits, REQUEST, self._latest)
@@ -69,7 +69,8 @@ class Channel:
         self._pending = np.concatenate((self._pending, fresh)) if len(self._pending) else fresh
 
     def advance(self, until: int) -> None:
-        """Decide every tick up to ``until``; whoever sends requests later sends them with later arrivals."""
+        """Decide every tick up to ``until``; requests sent later arrive no earlier than that."""
+        self._latest = max(self._latest, until)
         self._run(final=True, until=until)
 
     def drain(self) -> None:
