@@ -57,7 +57,7 @@ def tiles(npu: NpuSpec, m: int, k: int, n: int) -> list[Tile]:
     Raises:
         InputError: the scratchpad or accumulator is too small for a block of weights and one token.
     """
-    cut = min(_cuts(npu, m, k, n), key=lambda cut: (cut.elements, -cut.k * cut.n), default=None)
+    cut = min(_cuts(npu, m, k, n), key=lambda cut: (cut.elements, not cut.stay, -cut.k * cut.n), default=None)
     if cut is None:
         raise InputError(Problem(f"it or the accumulator is too small for blocks of {npu.rows} x {npu.columns} weights and one token",
                                  "more bytes, or smaller arrays", key="npu.scratchpad"))
