@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -79,6 +81,7 @@ def _run(config: SweepConfig, options: Options, quiet: bool) -> Done:
             reached = now
             report(now.done, now.total, now.failed, now.cached)
 
+        before = signal.signal(signal.SIGTERM, _interrupt)  # batch systems end a job so
         try:
             return run(config, replace(options, progress=progress, notify=say))
         except InputError:
@@ -87,6 +90,12 @@ def _run(config: SweepConfig, options: Options, quiet: bool) -> Done:
             if reached.done:
                 say(f"{reached.done:,} of {reached.total:,} points are kept; the same command goes on from there")
             raise
+        finally:
+            signal.signal(signal.SIGTERM, before)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
 
 
 def _say_preview(config: SweepConfig, options: Options, as_json: bool) -> None:

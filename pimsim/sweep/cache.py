@@ -47,6 +47,7 @@ class Cache:
         self.folder = (folder or default_folder()).absolute()
         self._runs = self.folder / "runs"
         self._own = self._runs / code_identity()
+        self.staging = self._runs / _STAGING
         self._ready = False
         for path in (self.folder, self._runs):
             if path.exists() and not path.is_dir():
@@ -99,7 +100,7 @@ class Cache:
         Raises:
             InputError: the folder cannot be made or written to.
         """
-        staging = self._runs / _STAGING
+        staging = self.staging
         try:
             staging.mkdir(parents=True, exist_ok=True)
             self._own.mkdir(exist_ok=True)
@@ -122,20 +123,37 @@ class Cache:
         """
         if not self._ready:
             self.prepare()
-        partial = Path(tempfile.mkdtemp(prefix=f"{key[:8]}-", dir=self._runs / _STAGING))
+        self.adopt(key, write_files(self.staging, key, files))
+
+    def adopt(self, key: str, folder: Path) -> None:
+        """Keep a finished point whose folder was left in ``staging``. If another process was first, its files (the same) stay.
+
+        Raises:
+            OSError: it could not be moved; nothing of it remains.
+        """
+        target = self._own / key
         try:
-            for name, content in files.items():
-                (partial / name).write_bytes(content)
-            target = self._own / key
             if target.is_dir() and self.facts(key) is None:  # damaged: whoever replaces it puts the same in its place
                 shutil.rmtree(target, ignore_errors=True)
             try:
-                partial.rename(target)
+                folder.rename(target)
             except OSError:
                 if not target.is_dir():
                     raise
         finally:
-            shutil.rmtree(partial, ignore_errors=True)
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def write_files(staging: Path, key: str, files: Mapping[str, bytes]) -> Path:
+    """Write the files of a point into a new folder in ``staging``. Raises OSError; then nothing of it remains."""
+    partial = Path(tempfile.mkdtemp(prefix=f"{key[:8]}-", dir=staging))
+    try:
+        for name, content in files.items():
+            (partial / name).write_bytes(content)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+    return partial
 
 
 def _read(path: Path) -> dict[str, Any] | None:

@@ -27,7 +27,9 @@ CONNECT_S = 10.0
 
 
 class Workers(Protocol):
-    """Something that runs points."""
+    """Something that runs points. ``local``: on this machine, so that it can write where the cache is."""
+
+    local: bool
 
     @property
     def most(self) -> int:
@@ -55,6 +57,7 @@ def cores() -> int:
 class Inline:
     """This process, one point at a time."""
 
+    local = True
     most = 1
 
     def submit(self, task: Task) -> Future[Outcome]:
@@ -105,6 +108,8 @@ def _end_with(sentinel: int) -> None:
 class Processes:
     """Processes of this machine, forked from a server that has loaded and compiled everything once."""
 
+    local = True
+
     def __init__(self, jobs: int, first: Sequence[tuple[Any, Any]] = ()):
         """``first``: systems with short workloads that the server runs once, so that every kernel is loaded."""
         self._jobs = jobs
@@ -145,6 +150,8 @@ class Processes:
 
 class Dask:
     """The workers of a dask.distributed scheduler, as many as there are at any time."""
+
+    local = False
 
     def __init__(self, scheduler: str):
         """Connect to an address (``tcp://host:8786``) or to the scheduler that a scheduler file names.

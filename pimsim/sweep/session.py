@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
+import pickle
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from pimsim.errors import Problem
-from pimsim.sweep.cache import ERROR, SUMMARY, Cache, default_folder
+from pimsim.sweep.cache import Cache, default_folder
 from pimsim.sweep.executor import Workers, workers
 from pimsim.sweep.plan import Point
 from pimsim.sweep.runner import run_tasks
@@ -81,15 +81,23 @@ class Session:
                 waiting.setdefault(point.key, []).append(point)
 
         def store(outcome: Outcome) -> None:
-            if outcome.files:
+            if outcome.unwritten is not None:
+                raise OSError(*outcome.unwritten)
+            if outcome.folder:
+                self.cache.adopt(outcome.key, Path(outcome.folder))
+            elif outcome.files:
                 self.cache.store(outcome.key, outcome.files)
             for point in waiting[outcome.key]:
-                done(_finished(point, outcome))
+                found = None if outcome.error else self._cached(point)
+                failed = Finished(point, error=outcome.error or "its result was removed")
+                done(failed if found is None else replace(found, cached=False))
 
         if waiting:
             self.cache.prepare()
             first = [same[0] for same in waiting.values()]
-            run_tasks([Task(p.key, code_identity(), p.config) for p in first], self._begun(first), store)
+            begun = self._begun(first)
+            staging = str(self.cache.staging) if begun.local else ""
+            run_tasks([Task(p.key, code_identity(), p.config, staging) for p in first], begun, store)
 
     def _begun(self, points: Sequence[Point]) -> Workers:
         if self._workers is None:
@@ -118,14 +126,6 @@ def _refused(point: Point) -> Finished | None:
     return Finished(point, error=_joined(point.problems), cached=True) if point.problems else None
 
 
-def _finished(point: Point, outcome: Outcome) -> Finished:
-    if outcome.error:
-        return Finished(point, error=outcome.error)
-    if ERROR in outcome.files:
-        return Finished(point, error=_said(json.loads(outcome.files[ERROR])))
-    return Finished(point, json.loads(outcome.files[SUMMARY]))
-
-
 def _said(error: Mapping[str, Any]) -> str:
     text = _joined([Problem(**problem) for problem in error["problems"]])
     return text if error["type"] == "InputError" else f"{error['type']}: {text}"
@@ -139,8 +139,6 @@ def _joined(problems: Sequence[Problem]) -> str:
 
 def _short(points: Sequence[Point]) -> list[tuple[Any, Any]]:
     """A short run of each kind of system among the points: two tokens, or one iteration."""
-    import pickle
-
     found: dict[str, tuple[Any, Any]] = {}
     for point in points:
         config, workload = pickle.loads(point.config)

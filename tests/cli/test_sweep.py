@@ -120,16 +120,16 @@ def test_runs_of_other_versions_are_mentioned(capsys: Captured, file: Path) -> N
 def test_a_full_disk_is_one_line_and_what_was_finished_is_kept(capsys: Captured, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from pimsim.sweep.cache import Cache
 
-    real = Cache.store
+    real = Cache.adopt
     stored: list[str] = []
 
-    def store(self: Cache, key: str, files: dict[str, bytes]) -> None:
+    def adopt(self: Cache, key: str, folder: Path) -> None:
         if stored:
             raise OSError(28, "No space left on device", "cache/summary.json")
         stored.append(key)
-        real(self, key, files)
+        real(self, key, folder)
 
-    monkeypatch.setattr(Cache, "store", store)
+    monkeypatch.setattr(Cache, "adopt", adopt)
     code, _, err = sweep(capsys, file)
     assert (code, err.splitlines()) == (1, ["1 of 4 points are kept; the same command goes on from there",
                                             "cache/summary.json: No space left on device"])  # fmt: skip
@@ -164,14 +164,18 @@ def test_a_cached_sweep_loads_neither_numba_nor_pandas(file: Path, capsys: Captu
     assert not {"numba", "pandas", "matplotlib", "simpy", "optuna", "distributed"} & set(loaded)
 
 
-def test_ctrl_c_ends_it_and_a_second_start_goes_on(file: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_and_a_second_start_goes_on(file: Path, number: signal.Signals) -> None:
     file.write_text(file.read_text().replace("[64, 256]", "{range: [64, 200, 2]}"))
     command = [sys.executable, "-m", "pimsim", "sweep", str(file), "--jobs", "2", "--cache", str(file.parent / "cache")]
     child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
     until = time.monotonic() + 120
     while time.monotonic() < until and len(list(file.parent.glob("cache/runs/0*/*"))) < 3:
         time.sleep(0.02)
-    os.killpg(child.pid, signal.SIGINT)
+    if number == signal.SIGINT:
+        os.killpg(child.pid, number)  # as a terminal does
+    else:
+        child.send_signal(number)
     _, err = child.communicate()
     assert child.returncode == 130, err
     assert "points are kept; the same command goes on from there" in err

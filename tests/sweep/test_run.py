@@ -3,6 +3,8 @@
 import csv
 import json
 import os
+import pickle
+import select
 import signal
 import subprocess
 import sys
@@ -23,6 +25,8 @@ from pimsim.sweep.plan import make_plan
 from pimsim.sweep.run import Options, preview, run
 from pimsim.sweep.session import Progress, Session
 from pimsim.sweep.table import Finished
+from pimsim.sweep.version import code_identity
+from pimsim.sweep.worker import Task, simulate
 from tests.sweep.conftest import Spec, done
 
 FILES = {"results.csv", "points.csv", "excluded.csv", "pareto.csv", "sweep.yaml", "sweep.json"}
@@ -165,20 +169,37 @@ def test_an_interrupt_keeps_and_writes_what_was_finished(spec: Spec, cache: Path
 
 
 def test_a_full_disk_ends_the_sweep_and_loses_nothing(spec: Spec, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    real, stored = Cache.store, []
+    real, stored = Cache.adopt, []
 
-    def store(self: Cache, key: str, files: dict[str, bytes]) -> None:
+    def adopt(self: Cache, key: str, folder: Path) -> None:
         if len(stored) == 2:
             raise OSError(28, "No space left on device", "summary.json")
         stored.append(key)
-        real(self, key, files)
+        real(self, key, folder)
 
-    monkeypatch.setattr(Cache, "store", store)
+    monkeypatch.setattr(Cache, "adopt", adopt)
     with pytest.raises(OSError, match="No space"):
         done(spec, cache, out=tmp_path / "out")
     assert len(rows(tmp_path / "out")) == 2
     monkeypatch.undo()
     assert sum(one.cached for one in done(spec, cache).table.finished) == 2
+
+
+def test_a_disk_that_a_worker_finds_full_ends_the_sweep(spec: Spec, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*args: object) -> None:
+        raise OSError(28, "No space left on device", "tokens.csv")
+
+    monkeypatch.setattr("pimsim.sweep.worker.write_files", full)
+    with pytest.raises(OSError, match="No space left on device: 'tokens.csv'"):
+        done(spec, cache)
+
+
+def test_an_answer_fits_into_a_pipe_at_once(spec: Spec, cache: Path) -> None:
+    Cache(cache).prepare()
+    point = make_plan(load_sweep(spec)).points[0]
+    for config in (point.config, b"nonsense" * 1000):
+        outcome = simulate(Task(point.key, code_identity(), config, str(Cache(cache).staging)))
+        assert len(pickle.dumps(outcome)) < 4000 < select.PIPE_BUF
 
 
 def test_a_point_that_cannot_run_is_a_row_with_its_error(spec: Spec, cache: Path, tmp_path: Path) -> None:

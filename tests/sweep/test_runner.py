@@ -12,6 +12,7 @@ from pimsim.sweep.worker import Outcome, Task
 class Flaky:
     """Workers of which those that get a deadly task die, and with them all that the pool has."""
 
+    local = True
     most = 4
 
     def __init__(self, deadly: set[str] = frozenset(), once: set[str] = frozenset(), odd: set[str] = frozenset()):  # type: ignore[assignment]
