@@ -69,11 +69,16 @@ def test_all_experts_are_in_the_memory() -> None:
     assert weights <= held < 1.01 * weights
 
 
-def test_an_expanded_trace_of_experts_drawn_at_random_runs_alike(tmp_path: Path) -> None:
-    (tmp_path / "config.json").write_text(json.dumps({**SCALED_DOWN["mixtral-8x7b"], "num_hidden_layers": 6}))
-    trace = lower_workload(load_workload(tmp_path / "config.json", ["workload.output_tokens=12", "workload.routing=uniform"]))
+def test_an_expanded_trace_runs_alike_whichever_experts_its_layers_use(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({**SCALED_DOWN["mixtral-8x7b"], "num_hidden_layers": 3}))
+    chosen = [[(0, 1), (1, 2), (0, 4)], [(0, 1)] * 3]  # each layer others, then all the same: one block, so evenly spaced
+    loads = "".join(f"{step},{layer},{expert},1\n" for step, layers in enumerate(chosen) for layer, pair in enumerate(layers)
+                    for expert in pair)  # fmt: skip
+    (tmp_path / "loads.csv").write_text("step,layer,expert,tokens\n" + loads)
+    options = ["workload.output_tokens=2", f"workload.routing={tmp_path / 'loads.csv'}"]
+    trace = lower_workload(load_workload(tmp_path / "config.json", options))
     again = Trace.from_operators(trace.operators())
-    assert any(block.repeat > 1 for step in again.steps for block in step.blocks)  # neighbours that drew the same experts
+    assert [len(step.blocks) for step in again.steps] == [3, 1]
     system = load_system("pim-gpt-large", SMALL)
     ticks = [simulate(system, run).system.package.now for run in (trace, again)]
     assert ticks[0] == ticks[1]
