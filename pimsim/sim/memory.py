@@ -39,17 +39,29 @@ def seen_organization(memory: MemoryConfig, controller: ControllerConfig) -> Org
     Under ``dramsim3-fr32`` an HBM2 channel has one rank: DRAMsim3 has no pseudo channels, each is a channel of its own there.
 
     Raises:
-        InputError: the policy does not know the standard.
+        InputError: the policy does not know the standard, or the standard does not have the memory's levels.
     """
-    return for_policy(standard(memory.standard), controller.policy).fitted(memory.organization)
+    base, asked = standard(memory.standard), memory.organization
+    problems = [Problem(f"a channel of {base.name} has no more than 1", "1", key=f"memory.{level}s")
+                for level, number in (("rank", asked.ranks), ("sid", asked.sids)) if number > 1 and level not in base.levels]
+    if problems:
+        raise InputError(problems)
+    return for_policy(base, controller.policy).fitted(asked)
 
 
 def data_buses(compiled: Compiled) -> int:
-    """Data buses of a channel: one for each rank, unless a rule keeps the reads of different ranks apart."""
+    """Data buses of a channel: one for each pseudo channel; ranks share one, which rules between them keep to one burst at a time.
+
+    Raises:
+        InputError: several ranks of a standard that has neither.
+    """
     read = compiled.command(compiled.standard.read)
     shared = any((r.level == CHANNEL or (r.level == RANK and r.sibling)) and read in r.before and read in r.after
                  for r in compiled.rules)
-    return 1 if shared else compiled.organization.ranks
+    ranks = compiled.organization.ranks
+    if ranks > 1 and not shared and not compiled.standard.two_buses:
+        raise InputError(Problem(f"{compiled.standard.name} has no rules between ranks", "1", key="memory.ranks"))
+    return 1 if shared else ranks
 
 
 def peak_bytes_per_s(memory: MemoryConfig, compiled: Compiled) -> float:

@@ -123,8 +123,13 @@ def policy_of(controller: ControllerConfig) -> Policy:
 
 
 def make_channel_plan(config: DramConfig) -> Plan:
-    """The plan of a channel of a part: what :class:`~pimsim.dram.controller.channel.Channel` takes."""
+    """The plan of a channel of a part: what :class:`~pimsim.dram.controller.channel.Channel` takes.
+
+    Raises:
+        InputError: the part cannot do what the controller's keys ask, or its numbers contradict one another.
+    """
     with config.located():
+        seen_organization(config.memory, config.controller)
         compiled = compile_memory(config.memory, config.controller, config.pim)
         peak_bytes_per_s(config.memory, compiled)
         return make_plan(compiled, policy_of(config.controller))
@@ -141,10 +146,7 @@ def read_requests(config: DramConfig, path: str | Path) -> Iterator[Requests]:
     with config.located():
         fitted = seen_organization(memory, controller)
         request_trace.address_mapping(mapping, fitted, memory.channels)
-    note = ""
-    if fitted != memory.organization:
-        note = ("DRAMsim3 has no pseudo channels: each is a channel of its own" if controller.policy.startswith("dramsim3")
-                else f"a channel of {memory.standard} has no more")
+    note = "" if fitted == memory.organization else "DRAMsim3 has no pseudo channels: each is a channel of its own"
     return request_trace.read(path, fitted, channels=memory.channels, mapping=mapping, note=note)
 
 

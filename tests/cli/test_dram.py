@@ -222,3 +222,8 @@ def test_kernels_that_have_to_be_compiled_are_announced(missing: str, options: l
     run = CliRunner().invoke(command, [PART, str(requests), *options], catch_exceptions=False)
     assert run.stderr.startswith("compiling the simulation kernels, once for all runs to come")
     assert "compiling" not in run.stdout
+
+
+def test_levels_that_a_standard_does_not_have_are_refused(requests: Path) -> None:
+    assert refused(PART, requests, "--set", "memory.sids=2") == ["--set memory.sids: a channel of GDDR6 has no more than 1; 1"]
+    assert refused(PART, requests, "--set", "memory.ranks=2") == ["--set memory.ranks: GDDR6 has no rules between ranks; 1"]
