@@ -22,7 +22,7 @@ from pimsim.npu.clock import NpuClock
 from pimsim.npu.dataflows import folds
 from pimsim.npu.fold import Folds
 from pimsim.npu.spec import NpuSpec
-from pimsim.npu.tile import ACCUMULATOR_BYTES, Tile, tiles
+from pimsim.npu.tile import ACCUMULATOR_BYTES, Tile, halved_tiles, tiles
 from pimsim.npu.vector import row_cycles
 from pimsim.units import ceil_div
 
@@ -162,7 +162,7 @@ class Npu:
     def gemm(self, op: NpuOp, work: Work) -> int:
         """A matrix product; returns when its last fold is done."""
         run = Pipeline(self.spec, self.clock, work.begin, self.keys)
-        cut = tiles(self.spec, op.m, op.k, op.n)
+        cut = (halved_tiles if "halved_tiles" in self.keys else tiles)(self.spec, op.m, op.k, op.n)
         work.macs = sum(tile.macs for tile in cut)
         asked = [self._ask(op, work, tile, work.begin) for tile in cut[: self.spec.buffers]]
         for number, tile in enumerate(cut):

@@ -11,6 +11,7 @@ COMPAT: Mapping[str, str] = {
     "swapped_operands": "the activations stay in the arrays and the weights stream past them, all arrays sharing one stream",
     "fixed_block_latency": "every 128 x 128 x 128 block streams for 128 / arrays cycles whatever its real size, and starts as many"
     " behind the one before (128 with new operands; 255 if the pipeline had run empty)",
+    "halved_tiles": "the largest side of a matrix product is halved until operands and outputs fit half the scratchpad, whatever is read",
     "truncated_stores": "a matrix product stores its first 128 columns only",
     "unbounded_vector": "vector operations never wait for a vector unit",
     "lost_vector_sizes": "the NPU's norms, sums and activations take the cycles of a row without elements",

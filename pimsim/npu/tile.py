@@ -8,7 +8,7 @@ in the accumulator, half of which a tile may take.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from pimsim.errors import InputError, Problem
@@ -38,6 +38,31 @@ class Tile:
     def macs(self) -> int:
         """Multiply-accumulates of it."""
         return (self.m[1] - self.m[0]) * (self.k[1] - self.k[0]) * (self.n[1] - self.n[0])
+
+
+def halved_tiles(npu: NpuSpec, m: int, k: int, n: int) -> list[Tile]:
+    """The tiles of the NeuPIMs simulator (casys-kaist/NeuPIMs f299af3), ``compat.halved_tiles``: the largest of M, K and N is halved until
+    operands and outputs fit half the scratchpad; every tile reads its own operands.
+
+    Raises:
+        InputError: not even single blocks fit.
+    """
+    sizes, blocks = [m, k, n], (npu.rows, npu.rows, npu.columns)
+    while _padded(sizes, blocks) * npu.precision_bytes > npu.scratchpad_bytes // 2:
+        largest = sizes.index(max(sizes))
+        if sizes[largest] <= blocks[largest]:
+            raise InputError(Problem("it is too small for a block of operands and outputs", "more bytes", key="npu.scratchpad"))
+        sizes[largest] = ceil_div(ceil_div(sizes[largest], 2), blocks[largest]) * blocks[largest]
+    return [
+        Tile((m0, min(m0 + sizes[0], m)), (k0, min(k0 + sizes[1], k)), (n0, min(n0 + sizes[2], n)), k0 + sizes[1] >= k, True)
+        for m0 in range(0, m, sizes[0]) for n0 in range(0, n, sizes[2]) for k0 in range(0, k, sizes[1])
+    ]
+
+
+def _padded(sizes: Sequence[int], blocks: Sequence[int]) -> int:
+    """Elements of both operands and of the outputs, in whole blocks."""
+    m, k, n = (ceil_div(size, block) * block for size, block in zip(sizes, blocks, strict=True))
+    return m * k + k * n + m * n
 
 
 @dataclass(frozen=True, slots=True)

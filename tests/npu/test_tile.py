@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from pimsim.errors import InputError
 from pimsim.npu.spec import NpuSpec
-from pimsim.npu.tile import ACCUMULATOR_BYTES, Tile, tiles
+from pimsim.npu.tile import ACCUMULATOR_BYTES, Tile, halved_tiles, tiles
 
 sides = st.integers(1, 3000)
 
@@ -58,6 +58,15 @@ def test_weights_of_neupims_batches_are_read_once(m: int) -> None:
 def test_a_prompt_reads_what_fits_least_often() -> None:
     weights, activations = elements_read(tiles(NpuSpec(), 2048, 4096, 4096))
     assert weights + activations <= 4 * 4096 * 4096
+
+
+def test_halved_tiles_are_neupims() -> None:
+    npu = NpuSpec(scratchpad_bytes=134218 << 10)
+    assert len(halved_tiles(npu, 64, 4096, 4096)) == 1
+    assert [(t.k, t.n) for t in halved_tiles(npu, 64, 7168, 7168)] == [((0, 3584), (0, 7168)), ((3584, 7168), (0, 7168))]
+    cut = halved_tiles(npu, 64, 12288, 6144)
+    assert sum(tile.macs for tile in cut) == 64 * 12288 * 6144
+    assert all(tile.fresh for tile in cut)
 
 
 def test_a_scratchpad_without_room_for_a_block_is_refused() -> None:
