@@ -18,7 +18,7 @@ BLACK, ORANGE, SKY, GREEN, YELLOW, BLUE, RED, PURPLE = (
     "#000000", "#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7",
 )  # fmt: skip
 COLOURS = (BLUE, ORANGE, GREEN, PURPLE, SKY, RED, YELLOW, BLACK)
-HATCHES = ("", "///", "...", "xxx", "\\\\\\", "+++", "---", "ooo", "***", "|||")
+HATCHES = ("", "///", "xx", "\\\\\\", "++", "---", "|||", "//", "xxxx", "--")  # lines: a dot is forty times as large in a file
 MARKERS = "os^Dv<>pP*"
 DASHES: tuple[Any, ...] = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)), (0, (8, 2)))
 GREY = "#777777"

@@ -64,3 +64,30 @@ def test_commands_carry_their_own_names() -> None:
     for name in cli.list_commands(context):
         command = cli.get_command(context, name)
         assert command is not None and command.name == name and name in COMMANDS
+
+
+def commands() -> list[tuple[str, str]]:
+    """(page, command) of every line of a fenced block that calls pimsim, what is said behind it left out."""
+    found = []
+    for page in sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")]):
+        for block in re.findall(r"^```(?:console)?[ \t]*\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL):
+            for line in block.replace("\\\n", " ").splitlines():
+                call = re.match(r"(?:\$ )?(pimsim [a-z].*?)(?:\s{2,}(?!-).*|\s#.*|;.*|)$", line)
+                if call:
+                    found.append((page.name, call[1]))
+    return found
+
+
+@pytest.mark.parametrize(("page", "command"), commands())
+def test_every_command_on_a_page_has_the_options_that_it_names(page: str, command: str) -> None:
+    """Examples (``console``) run elsewhere; those that are only listed, since they take long or need files, parse."""
+    import shlex
+
+    import click
+
+    from pimsim.cli.main import cli
+
+    _, name, *words = shlex.split(command)
+    found = cli.get_command(click.Context(cli), name)
+    assert found is not None, f"{page}: {command}"
+    found.make_context(name, words)
