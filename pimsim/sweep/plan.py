@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import pickle
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cache
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
 from pimsim import assets
-from pimsim.config import load_any_and_workload, resolved
+from pimsim.config import load_any, load_any_and_workload, load_workload, resolved
 from pimsim.config.document import KeyPath, leaves
 from pimsim.config.path import is_known, nearest_path
 from pimsim.config.sweep import SweepConfig
@@ -54,6 +54,8 @@ class Planner:
 
     def __init__(self, sweep: SweepConfig):
         """Raises InputError for systems and workloads that cannot be read, and for axes that are no configuration path."""
+        _system.cache_clear()  # files may have changed since another sweep
+        _workload.cache_clear()
         self.sweep = sweep
         self._file = sweep._document.place(()).file if sweep._document else ""
         self._check_bases()
@@ -106,10 +108,11 @@ class Planner:
     def resolve(self, number: int, values: Values) -> Point:
         """The point of a combination; one whose configuration is refused carries the problems."""
         overrides = [f"{name}={json.dumps(value)}" for name, value in values.items() if name not in ("system", "workload")]
-        try:
-            config, workload = load_any_and_workload(self._near(str(values["system"])), self._near(str(values["workload"])), overrides)
-        except InputError as error:
-            return Point(number, values, problems=error.problems)
+        own = tuple(text for text in overrides if text.startswith("workload."))
+        config, wrong = _system(self._near(str(values["system"])), tuple(text for text in overrides if text not in own))
+        workload, found = _workload(self._near(str(values["workload"])), own)
+        if wrong or found:
+            return Point(number, values, problems=wrong + found)
         return Point(number, values, result_key(config, workload), pickle.dumps((config, workload), protocol=5))
 
     def refuse_hopeless(self, points: Sequence[Point]) -> None:
@@ -129,6 +132,24 @@ class Planner:
                     found[self._place(name, position, problem)] = None
         if found:
             raise InputError(found)
+
+
+def _load(load: Callable[..., Any], name: str, overrides: Sequence[str]) -> tuple[Any, tuple[Problem, ...]]:
+    try:
+        return load(name, overrides), ()
+    except InputError as error:
+        return None, error.problems
+
+
+@lru_cache(maxsize=256)
+def _system(name: str, overrides: tuple[str, ...]) -> tuple[Any, tuple[Problem, ...]]:
+    """A system, and what is wrong with it. Points of a sweep share systems or workloads, so each is read once."""
+    return _load(load_any, name, overrides)
+
+
+@lru_cache(maxsize=256)
+def _workload(name: str, overrides: tuple[str, ...]) -> tuple[Any, tuple[Problem, ...]]:
+    return _load(load_workload, name, overrides)
 
 
 def make_plan(sweep: SweepConfig, *, limit: int | None = None, said: Callable[[int, int], None] | None = None) -> Plan:
@@ -204,8 +225,3 @@ def _digest(path: Path) -> str:
 @cache
 def _hashed(path: Path, changed_ns: int, size: int) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def numbered(points: Iterable[Point]) -> tuple[Point, ...]:
-    """The points, numbered from 0 in this order."""
-    return tuple(replace(point, number=number) for number, point in enumerate(points))
