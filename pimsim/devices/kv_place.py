@@ -1,8 +1,9 @@
 """Where the keys, values and queries of requests go when an NPU has made them, and where it finds them when attention is its own.
 
 With attention in memory they lie in their request's channel, as ``NeuPimsLayout`` says, and the NPU writes k, v and q there: V is
-transposed, so that a token's values are an element of one column access each. Without, rows of the same numbers are taken
-for stripes over all channels: row r of channel c is row r of bank c + r in each of them, so that the rows of a request are in all banks.
+transposed, so that a token's values are an element of one column access each. Without, a row of a channel stands for as many units
+behind each other, which go round the channels: of the rows r of all channels, that of channel c is the (c + r)-th, so that the rows
+of a request are in all banks.
 """
 
 from __future__ import annotations
@@ -131,12 +132,12 @@ class KvOverChannels:
     def _range(self, rows: np.ndarray, channel: int, begin: int, end: int) -> Transfer:
         """Units of the bytes ``begin`` to ``end`` of rows one behind the other."""
         geometry = self.geometry
+        size = geometry.banks * geometry.columns
         first, last = begin // geometry.unit_bytes, ceil_div(end, geometry.unit_bytes)
-        index = np.arange(first // geometry.row_units, ceil_div(last, geometry.row_units))
-        low = np.maximum(first - index * geometry.row_units, 0)
-        high = np.minimum(last - index * geometry.row_units, geometry.row_units)
-        stripe = rows[index] * geometry.channels + (channel + rows[index]) % geometry.channels
-        return Transfer(stripe * geometry.row_units + low, high - low)
+        index = np.arange(first // size, ceil_div(last, size))
+        low, high = np.maximum(first - index * size, 0), np.minimum(last - index * size, size)
+        place = rows[index] * geometry.channels + (channel + rows[index]) % geometry.channels
+        return Transfer(place * size + low, high - low)
 
     def stores(self, members: Sequence[Member], first: int, end: int) -> list[Transfer | Own]:
         """k and v of the new tokens, once the last column is done; q stays on the chip."""

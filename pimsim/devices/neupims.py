@@ -8,6 +8,7 @@ can reach a channel before the tick at which the last channel's part has come, s
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -60,6 +61,8 @@ class NeuPimsDevice:
         self.plan = contend_plan(config)
         self.tick_fs = self.plan.compiled.tick_fs
         self.spec = config.npu.spec()
+        if "swapped_operands" in self.keys:
+            self.spec = replace(self.spec, dataflow="input-stationary")
         self.clock = NpuClock(self.tick_fs, self.spec.clock_hz)
         self.attention_in_memory = _in_memory(config)
         org, memory = config.memory.organization, config.memory
@@ -91,8 +94,8 @@ class NeuPimsDevice:
     def _map(self) -> tuple[TensorMap, Space]:
         """Weights and activations get their places; what is left is for keys and values."""
         geometry, memory = self.geometry, self.config.memory
-        tensors = TensorMap(geometry, (self.spec.rows, self.spec.columns), self.spec.precision_bytes, 2 * VECTOR_ROWS,
-                             along_k=self.spec.dataflow == "input-stationary" or "swapped_operands" in self.keys)
+        tensors = TensorMap(geometry, (self.spec.k_block, self.spec.n_block), self.spec.columns, self.spec.precision_bytes,
+                            2 * VECTOR_ROWS, along_k=self.spec.dataflow == "input-stationary")
         none = LayerRows(np.zeros(0, np.int64), np.zeros(0, np.int64))
         for layer in range(self.part.layers):
             for which in ("qkv", "ffn"):
@@ -110,8 +113,6 @@ class NeuPimsDevice:
                                      " none for keys and values", "more devices (parallel.tensor, parallel.pipeline)", key="memory.rows"))
         tensors.limit(first)
         rows = memory.rows - first
-        if not self.attention_in_memory:  # rows become stripes
-            first, rows = ceil_div(first * geometry.banks, geometry.channels), rows * geometry.banks // geometry.channels
         return tensors, Space(memory.channels, rows, first, self.layout.page, self.layout.banks)
 
     # ------------------------------------------------------------------ stages

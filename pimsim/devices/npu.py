@@ -9,7 +9,7 @@ order of their arrival, one a unit.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -108,8 +108,6 @@ class Npu:
 
     def __init__(self, spec: NpuSpec, clock: NpuClock, tensors: TensorMap, memory: Memory, kv: KvPlaces,
                  heads: tuple[int, int, int], keys: frozenset[str]):
-        if "swapped_operands" in keys:
-            spec = replace(spec, dataflow="input-stationary")
         self.spec, self.clock, self.tensors, self.memory, self.kv, self.heads, self.keys = (
             spec, clock, tensors, memory, kv, heads, keys)
         self.vector_units = spec.vector_units
@@ -235,8 +233,8 @@ class Npu:
         spec = self.spec
         m, k, n = (end - begin for begin, end in (tile.m, tile.k, tile.n))
         cut = folds(spec, m, k, n)
-        rows, columns = np.arange(ceil_div(k, spec.rows)), np.arange(ceil_div(n, spec.columns))
-        base = (tile.k[0] // spec.rows, tile.n[0] // spec.columns)
+        rows, columns = np.arange(ceil_div(k, spec.k_block)), np.arange(ceil_div(n, spec.n_block))
+        base = (tile.k[0] // spec.k_block, tile.n[0] // spec.n_block)
         if spec.dataflow == "input-stationary":
             pairs = np.stack((np.repeat(rows, len(columns)), np.tile(columns, len(rows))), axis=1) + base
             return self._ask_by_tokens(op, work, tile, tick, cut, pairs)
@@ -248,7 +246,7 @@ class Npu:
     def _ask_by_tokens(self, op: NpuOp, work: Work, tile: Tile, tick: int, cut: Folds, pairs: np.ndarray) -> Asked:
         """Bias; for each block of K the first tokens' activations and the weights; then the other tokens' activations."""
         spec, tensors = self.spec, self.tensors
-        first, end = tile.k[0] // spec.rows, ceil_div(tile.k[1], spec.rows)
+        first, end = tile.k[0] // spec.k_block, ceil_div(tile.k[1], spec.k_block)
         rows = end - first
         tops = range(tile.m[0], tile.m[1], spec.rows)
         weights = tensors.blocks(op.weight, op.k, op.n, pairs)
@@ -270,7 +268,7 @@ class Npu:
 
     def _source(self, op: NpuOp, tile: Tile) -> list[Transfer | Own]:
         """A tile's activations, and with the first tile the bias. What attention in memory has left in the channels is read as a whole."""
-        first, end = tile.k[0] // self.spec.columns, ceil_div(tile.k[1], self.spec.columns)
+        first, end = (ceil_div(k, self.spec.columns) for k in tile.k)
         bias = self.tensors.vector(op.weight + ".bias", op.n) if op.bias and not (tile.m[0] or tile.n[0] or tile.k[0]) else NOTHING
         own, elsewhere = self.kv.attended(op.members) if op.members and op.store != "kv" else (None, op.m)
         if own is None or "no_attend_move_out" in self.keys:
@@ -293,7 +291,7 @@ class Npu:
                 for what in self.kv.stores(op.members, *columns):
                     work.waiting.append((what, tick))
         elif op.store == "rows":
-            first, end = columns[0] // width, ceil_div(columns[1], width)
+            first, end = ceil_div(columns[0], width), ceil_div(columns[1], width)
             work.waiting.append((self.tensors.columns(op.result, op.m, op.n, first, end, *tokens), tick))
 
     # ------------------------------------------------------------------ vectors

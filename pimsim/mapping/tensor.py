@@ -104,14 +104,14 @@ class TensorMap:
     """Gives tensors their places, by name. A name keeps its place; an activation that grows gets a new one.
 
     Args:
-        block: rows and columns of the blocks. element_bytes: of an element.
+        block: K and N of a block of weights. width: of a column of activations. element_bytes: of an element.
         along_k: blocks of the same part of K lie together, as an input-stationary dataflow uses them.
         first_row: first row of every channel that it may use; the last is said by :meth:`limit`.
     """
 
-    def __init__(self, geometry: Geometry, block: tuple[int, int], element_bytes: int, first_row: int, *,
+    def __init__(self, geometry: Geometry, block: tuple[int, int], width: int, element_bytes: int, first_row: int, *,
                  along_k: bool = False):
-        self.geometry, self.block, self.element_bytes, self.along_k = geometry, block, element_bytes, along_k
+        self.geometry, self.block, self.width, self.element_bytes, self.along_k = geometry, block, width, element_bytes, along_k
         self._next = first_row * geometry.banks * geometry.row_units
         self._end = NOWHERE
         self._tensors: dict[str, Tensor] = {}
@@ -177,7 +177,7 @@ class TensorMap:
     def columns(self, name: str, m: int, n: int, first: int = 0, end: int | None = None, top: int = 0,
                 bottom: int | None = None) -> Transfer:
         """Columns ``first`` to ``end`` (in blocks) of rows ``top`` to ``bottom`` of an activation tensor, a segment a column."""
-        width = self.block[1]
+        width = self.width
         end = ceil_div(n, width) if end is None else end
         bottom = m if bottom is None else bottom
         start, pitch = self._activation(name, m, n)
@@ -188,7 +188,7 @@ class TensorMap:
 
     def rows(self, name: str, m: int, n: int, group: int) -> Transfer:
         """All of an activation tensor, ``group`` rows at a time: a segment a group and column."""
-        width = self.block[1]
+        width = self.width
         start, pitch = self._activation(name, m, n)
         tops, columns = np.arange(0, m, group), np.arange(ceil_div(n, width))
         top, column = np.repeat(tops, len(columns)), np.tile(columns, len(tops))
@@ -200,6 +200,6 @@ class TensorMap:
         """First unit, and units from one column to the next."""
         stripe = self.geometry.channels * self.geometry.unit_bytes
         rounded = 1 << (m - 1).bit_length()
-        pitch_bytes = ceil_div(rounded * self.block[1] * self.element_bytes, stripe) * stripe
-        tensor = self.place(name, ceil_div(n, self.block[1]) * pitch_bytes)
+        pitch_bytes = ceil_div(rounded * self.width * self.element_bytes, stripe) * stripe
+        tensor = self.place(name, ceil_div(n, self.width) * pitch_bytes)
         return tensor.start, pitch_bytes // self.geometry.unit_bytes

@@ -63,6 +63,16 @@ class NpuSpec:
             raise InputError(problems)
 
     @property
+    def k_block(self) -> int:
+        """K of a block of weights: along the rows, or along the columns where the activations stay."""
+        return self.columns if self.dataflow == "input-stationary" else self.rows
+
+    @property
+    def n_block(self) -> int:
+        """Columns of a block of weights, likewise."""
+        return self.rows if self.dataflow == "input-stationary" else self.columns
+
+    @property
     def peak_macs_per_cycle(self) -> int:
         """Multiply-accumulates of all arrays in a cycle."""
         return self.arrays * self.rows * self.columns

@@ -47,7 +47,7 @@ def halved_tiles(npu: NpuSpec, m: int, k: int, n: int) -> list[Tile]:
     Raises:
         InputError: not even single blocks fit.
     """
-    sizes, blocks = [m, k, n], (npu.rows, npu.rows, npu.columns)
+    sizes, blocks = [m, k, n], (npu.rows, npu.k_block, npu.n_block)
     while _padded(sizes, blocks) * npu.precision_bytes > npu.scratchpad_bytes // 2:
         largest = sizes.index(max(sizes))
         if sizes[largest] <= blocks[largest]:
@@ -84,7 +84,7 @@ def tiles(npu: NpuSpec, m: int, k: int, n: int) -> list[Tile]:
     """
     cut = min(_cuts(npu, m, k, n), key=lambda cut: (cut.elements, not cut.stay, -cut.k * cut.n), default=None)
     if cut is None:
-        raise InputError(Problem(f"it or the accumulator is too small for blocks of {npu.rows} x {npu.columns} weights and one token",
+        raise InputError(Problem(f"it or the accumulator is too small for blocks of {npu.k_block} x {npu.n_block} weights and one token",
                                  "more bytes, or smaller arrays", key="npu.scratchpad"))
     return [
         Tile((m0, min(m0 + cut.m, m)), (k0, min(k0 + cut.k, k)), (n0, min(n0 + cut.n, n)), k0 + cut.k >= k, not cut.stay or n0 == 0)
@@ -96,21 +96,21 @@ def _cuts(npu: NpuSpec, m: int, k: int, n: int) -> Iterator[Cut]:
     """Ways that fit."""
     space, sums = npu.scratchpad_bytes // npu.precision_bytes, npu.accumulator_bytes // 2 // ACCUMULATOR_BYTES
     for tokens in _tokens(m, npu.rows):
-        most = _blocks(sums // tokens, npu.columns, n)
+        most = _blocks(sums // tokens, npu.n_block, n)
         share = (space - tokens * k) // npu.buffers
-        wide = min(_blocks(share // k, npu.columns, n), most) if share > 0 else 0
+        wide = min(_blocks(share // k, npu.n_block, n), most) if share > 0 else 0
         deep = k
         if not wide and most:
-            wide = min(npu.columns, n)
-            deep = _blocks(share // wide, npu.rows, k) if share > 0 else 0
+            wide = min(npu.n_block, n)
+            deep = _blocks(share // wide, npu.k_block, k) if share > 0 else 0
         if wide and deep:
             yield Cut(tokens, deep, wide, True, k * n * ceil_div(m, tokens) + m * k)
         while most:
-            deep = _blocks(space // npu.buffers // (most + tokens), npu.rows, k)
+            deep = _blocks(space // npu.buffers // (most + tokens), npu.k_block, k)
             if deep:
                 yield Cut(tokens, deep, most, False, k * n * ceil_div(m, tokens) + m * k * ceil_div(n, most))
                 break
-            most = _blocks(most // 2, npu.columns, n)
+            most = _blocks(most // 2, npu.n_block, n)
 
 
 def _tokens(m: int, rows: int) -> Iterator[int]:

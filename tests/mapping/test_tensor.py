@@ -16,7 +16,7 @@ sizes = st.integers(1, 700)
 
 
 def tensors(block: tuple[int, int] = (128, 128), *, along_k: bool = False) -> TensorMap:
-    return TensorMap(GEOMETRY, block, 2, 0, along_k=along_k)
+    return TensorMap(GEOMETRY, block, block[1], 2, 0, along_k=along_k)
 
 
 def units(transfer: Transfer) -> list[int]:
