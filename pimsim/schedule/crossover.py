@@ -81,7 +81,8 @@ class PimEstimate:
 
 PASSES: Mapping[str, tuple[int, int]] = {
     "softmax": (2, 3), "layernorm": (2, 5), "rmsnorm": (1, 4), "rotary": (0, 3), "add": (0, 1), "gelu": (0, 1), "relu": (0, 1),
-    "silu": (0, 1), "swiglu": (0, 2), "geglu": (0, 2), "topk": (1, 1), "combine": (0, 2),
+    "silu": (0, 1), "swiglu": (0, 2), "geglu": (0, 2), "topk": (1, 1), "combine": (0, 2), "evict": (1, 1),
+    "merge": (1, 4),
 }
 """Reductions over a vector, and elementwise passes, of each kind. Softmax, LayerNorm, GELU and add as casys-kaist/NeuPIMs f299af3
 counts them; the others by their formulas."""

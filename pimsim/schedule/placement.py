@@ -22,7 +22,8 @@ POLICIES = ("fixed", "crossover")
 FIXED: Mapping[str, str] = {
     "matvec": NPU, "head_matvec": NPU, "score": PIM, "attend": PIM, "kv_append": NPU, "embed": NPU,
     "softmax": VECTOR, "layernorm": VECTOR, "rmsnorm": VECTOR, "rotary": VECTOR, "add": VECTOR, "gelu": VECTOR, "relu": VECTOR,
-    "silu": VECTOR, "swiglu": VECTOR, "geglu": VECTOR, "topk": VECTOR, "combine": VECTOR,
+    "silu": VECTOR, "swiglu": VECTOR, "geglu": VECTOR, "topk": VECTOR, "combine": VECTOR, "evict": VECTOR,
+    "merge": VECTOR,
 }
 """Kind of operator -> unit. What only moves data (kv_append, embed) is the business of the NPU's DMA."""
 

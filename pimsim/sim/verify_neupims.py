@@ -23,7 +23,6 @@ from pimsim.mapping.neupims import NeuPimsLayout
 from pimsim.mapping.tensor import Geometry, TensorMap
 from pimsim.model.architecture import Architecture
 from pimsim.model.importer import load_architecture
-from pimsim.npu.dataflows import folds
 from pimsim.npu.spec import NpuSpec
 from pimsim.schedule.kv import Allocation, KvSpace, PimLayout, row
 from pimsim.schedule.parallel import Parallel, device_part, parallel_for
@@ -244,17 +243,15 @@ def matrices(config: SystemConfig, spec: NpuSpec, part: Architecture, batch: int
 
 def _gemm(config: SystemConfig, spec: NpuSpec, name: str, m: int, k: int, n: int, random: np.random.Generator) -> Check:
     """[m x k] x [k x n], n cut to what takes seconds: whole numbers, so that the sums are exact and must be equal."""
-    n = min(n, max(1, MOST_FOLDS // -(-k // spec.rows)) * spec.columns)
+    rows, columns = spec.k_block, spec.n_block
+    n = min(n, max(1, MOST_FOLDS // -(-k // rows)) * columns)
     left, right = (random.integers(-EXACT_INTEGERS, EXACT_INTEGERS + 1, shape).astype(np.float32) for shape in ((m, k), (k, n)))
     stored = Stored(config, spec, k, n, right)
     got = np.zeros((m, n), np.float32)
-    cut = folds(spec, m, k, n)
-    along_k = -(-k // spec.rows)
-    for number in range(-(-k // spec.rows) * -(-n // spec.columns)):
-        column, line = divmod(int(cut.stationary[number]) if spec.dataflow == "weight-stationary" else number, along_k)
-        rows = slice(line * spec.rows, min((line + 1) * spec.rows, k))
-        columns = slice(column * spec.columns, min((column + 1) * spec.columns, n))
-        got[:, columns] += left[:, rows] @ stored.block(line, column)
+    for line, column in stored.order():
+        here = slice(line * rows, min((line + 1) * rows, k))
+        there = slice(column * columns, min((column + 1) * columns, n))
+        got[:, there] += left[:, here] @ stored.block(line, column)
     exact = left.astype(np.float64) @ right.astype(np.float64)
     error = float(np.abs(np.nan_to_num(got, nan=np.inf) - exact).max())
     return Check(name, "matvec", "memory", f"{m} x {k} x {n}", Place(0, 1, spec.dataflow), error, error / float(np.abs(exact).max()), 0.0,
@@ -262,23 +259,32 @@ def _gemm(config: SystemConfig, spec: NpuSpec, name: str, m: int, k: int, n: int
 
 
 class Stored:
-    """A weight matrix in the memory of a device, unit by unit."""
+    """A weight matrix in the memory of a device, unit by unit, its blocks in the order in which the dataflow uses them."""
 
     def __init__(self, config: SystemConfig, spec: NpuSpec, k: int, n: int, weights: np.ndarray):
         org, memory = config.memory.organization, config.memory
         geometry = Geometry(memory.channels, org.banks_per_channel, memory.rows, org.columns, memory.column_bytes)
-        self._map = TensorMap(geometry, (spec.rows, spec.columns), spec.precision_bytes, FIRST_ROW, memory.rows)
-        self._k, self._n, self._shape = k, n, (spec.rows, spec.columns)
+        self._shape, self._along_k = (spec.k_block, spec.n_block), spec.dataflow == "input-stationary"
+        self._map = TensorMap(geometry, self._shape, spec.columns, spec.precision_bytes, FIRST_ROW, along_k=self._along_k)
+        self._k, self._n = k, n
         self._start = self._map.place("w", k * n * spec.precision_bytes).start
         self._elements = memory.column_bytes // spec.precision_bytes
         self._units = np.full((-(-k * n // self._elements), self._elements), np.nan, np.float32)
+        self._begins: dict[tuple[int, int], int] = {}
         offset = 0
         flat = self._units.reshape(-1)
-        for column in range(-(-n // spec.columns)):  # the mapping's description: blocks of the same columns behind one another
-            for line in range(-(-k // spec.rows)):
-                block = weights[line * spec.rows : (line + 1) * spec.rows, column * spec.columns : (column + 1) * spec.columns]
-                flat[offset : offset + block.size] = block.ravel()
-                offset += block.size
+        for line, column in self.order():
+            block = weights[line * self._shape[0] : (line + 1) * self._shape[0], column * self._shape[1] : (column + 1) * self._shape[1]]
+            self._begins[line, column] = offset
+            flat[offset : offset + block.size] = block.ravel()
+            offset += block.size
+
+    def order(self) -> list[tuple[int, int]]:
+        """The blocks (number along K, along N) one behind the other."""
+        lines, columns = range(-(-self._k // self._shape[0])), range(-(-self._n // self._shape[1]))
+        if self._along_k:
+            return [(line, column) for line in lines for column in columns]
+        return [(line, column) for column in columns for line in lines]
 
     def block(self, line: int, column: int) -> np.ndarray:
         """A block as the NPU reads it: the units that the mapping says. Blocks whose size is no whole number of units begin in one."""
@@ -286,7 +292,7 @@ class Stored:
         columns = min(self._shape[1], self._n - column * self._shape[1])
         read = self._map.blocks("w", self._k, self._n, np.array([[line, column]], np.int64))
         begin, count = int(read.starts[0]) - self._start, int(read.counts[0])
-        skipped = (column * self._shape[1] * self._k + line * self._shape[0] * columns) % self._elements
+        skipped = self._begins[line, column] % self._elements
         before = 1 if skipped else 0
         there = self._units[max(begin - before, 0) : begin + count].reshape(-1)[skipped:][: rows * columns]
         return np.pad(there, (0, rows * columns - len(there)), constant_values=np.nan).reshape(rows, columns)
