@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pimsim import units
+from pimsim.baseline.footprint import footprint
 from pimsim.baseline.work import Work, work
 from pimsim.config.baseline import IdealConfig
 from pimsim.errors import InputError, Problem
@@ -43,12 +44,14 @@ def run(config: IdealConfig, trace: Trace) -> Run:
     Raises:
         InputError: weights and KV cache do not fit into the memory.
     """
+    most = footprint(trace).total_bytes
+    room = config.memory.capacity_bytes
+    if most > room:
+        channels = units.ceil_div(most * config.memory.channels, room)
+        raise InputError(Problem(f"weights and KV cache need {units.human_size(most)}, the memory has {units.human_size(room)}",
+                                 f"at least {channels} channels", key="memory.channels"))  # fmt: skip
     done = work(trace, fuse=True)
     table = done.table
     moved = table.stored_bytes * table.repeat
     row_s = moved / config.memory.external_bytes_per_s
-    most = int(np.bincount(table.step, moved, len(done.passes)).max())
-    if most > config.memory.capacity_bytes:
-        raise InputError(Problem(f"weights and KV cache need {units.human_size(most)}, the memory has "
-                                 f"{units.human_size(config.memory.capacity_bytes)}", "more channels", key="memory.channels"))  # fmt: skip
     return Run(config, trace, done, row_s, np.bincount(table.step, row_s, len(done.passes)))

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from pimsim import units
+from pimsim.baseline.footprint import footprint
 from pimsim.baseline.roofline import bound_s, kernel_counts, kernel_s, rates
 from pimsim.baseline.work import KINDS, Work, work
 from pimsim.config.baseline import BaselineConfig
 from pimsim.errors import InputError, Problem
-from pimsim.model.dtype import size_bytes
 from pimsim.model.trace import Trace
 
 
@@ -56,8 +56,8 @@ def run(config: BaselineConfig, trace: Trace) -> Run:
         InputError: weights and KV cache do not fit into the device's memory.
     """
     execution = config.execution
+    fit(config, footprint(trace).total_bytes)
     done = work(trace, fuse=execution.attention == "fused", group=execution.experts == "grouped", kv_cache=execution.kv_cache)
-    fit(config, stored(trace, done))
     return timed(config, trace, done)
 
 
@@ -67,17 +67,6 @@ def fit(config: BaselineConfig, needed: int) -> None:
         room = units.human_size(config.device.memory)
         raise InputError(Problem(f"weights and KV cache need {units.human_size(needed)}, the device has {room}",
                                  "a smaller model, batch or length", key="device.memory"))  # fmt: skip
-
-
-def stored(trace: Trace, done: Work) -> int:
-    """Bytes of weights and KV cache at their largest: what a pass reads, and experts that it does not."""
-    table = done.table
-    most = int(np.bincount(table.step, table.stored_bytes * table.repeat, len(done.passes)).max())
-    if trace.architecture is None or not trace.architecture.experts:
-        return most
-    weights = trace.architecture.parameters()["blocks"]
-    dtype = next(op.stored_dtype for op in trace.steps[-1].blocks[-1].operators if op.kind == "matvec")
-    return max(most, size_bytes(weights, dtype))
 
 
 def timed(config: BaselineConfig, trace: Trace | None, done: Work) -> Run:

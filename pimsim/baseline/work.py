@@ -121,12 +121,20 @@ def kernel(op: Operator) -> Kernel:
     return Kernel(category(op), KINDS.index(kind), stored, op.bytes_read + op.bytes_written - stored, op.macs, 0, chain, 1, 0)
 
 
+def latent(score: Operator, attend: Operator) -> bool:
+    """Whether the values are a part of the keys (latent attention: K is the latent and a rotary key, V the latent)."""
+    return attend.head_dim < score.head_dim
+
+
 def fused(score: Operator, softmax: Operator, attend: Operator) -> Kernel:
-    """The one kernel of scores, softmax and weighted sum: scores and probabilities stay on the chip."""
+    """The one kernel of scores, softmax and weighted sum: scores and probabilities stay on the chip, and so do values that are
+    a part of the keys."""
     stored = stored_bytes(score) + stored_bytes(attend)
     probabilities = size_bytes(attend.batch * attend.heads * attend.context, attend.dtype)
     kept = score.bytes_written + softmax.bytes_read + softmax.bytes_written + probabilities
     total = sum(op.bytes_read + op.bytes_written for op in (score, softmax, attend))
+    if latent(score, attend):
+        stored, kept = stored - stored_bytes(attend), kept + stored_bytes(attend)
     return Kernel("attention", KINDS.index("attention"), stored, total - stored - kept, score.macs + attend.macs,
                   score.batch * score.kv_heads, score.context, 3, kept)  # fmt: skip
 

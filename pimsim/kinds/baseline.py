@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import replace
 
 from pimsim import units
 from pimsim.baseline import machine
+from pimsim.baseline.footprint import footprint
 from pimsim.baseline.serving import Model, Request, serve
-from pimsim.baseline.work import stored_bytes
 from pimsim.config import BaselineConfig, WorkloadConfig
 from pimsim.errors import InputError, Problem
 from pimsim.kinds.job import Job
 from pimsim.model.architecture import Architecture
-from pimsim.model.dtype import size_bytes
 from pimsim.model.importer import load_architecture
 from pimsim.model.lowering import lower_workload
 from pimsim.model.trace import Step, Trace
@@ -72,33 +71,24 @@ def _part(config: BaselineConfig | None, workload: WorkloadConfig) -> tuple[Work
 def _served(config: BaselineConfig, workload: WorkloadConfig, job: Job) -> machine.Run:
     if not config.execution.kv_cache:
         raise InputError(Problem("requests are served with a KV cache", "true", key="execution.kv_cache"))
+    if workload.decoding.draft_model is not None:
+        raise InputError(Problem("requests are served without drafts", "none", key="workload.decoding.draft_model"))
     requests = [Request(r.arrival_fs / units.FS_PER_S, r.input_tokens, r.output_tokens) for r in requests_of(workload)]
     own, architecture = _part(config, workload)
     longest = max(r.prompt + r.output for r in requests)
     alone = {"batch": 1, "prefill": "inline", "arrivals": None, "requests": None}
-    decode = lower_workload(own.model_copy(update={**alone, "prompt_tokens": 1, "output_tokens": longest}), architecture).steps
+    decode = lower_workload(own.model_copy(update={**alone, "prompt_tokens": 1, "output_tokens": longest}), architecture)
+    weights = footprint(replace(decode, steps=decode.steps[:1])).weight_bytes
     prefill = lower_workload(own.model_copy(update={**alone, "prompt_tokens": longest, "output_tokens": 1}), architecture).steps
-    model = Model(workload.name, lambda context: decode[context - 1], lambda context: prefill[context - 1],
-                  _weight_bytes(decode[0], architecture), _kv_bytes(decode[0]))  # fmt: skip
+    model = Model(workload.name, lambda context: decode.steps[context - 1], lambda context: prefill[context - 1],
+                  weights, _kv_bytes(decode.steps[0]))  # fmt: skip
     return serve(config, model, requests, prompts_elsewhere=workload.prefill == "elsewhere", iterations=workload.iterations,
                  progress=job.progress)  # fmt: skip
 
 
-def _operators(step: Step) -> list[tuple[Any, int]]:
-    return [(op, block.repeat) for block in step.blocks for op in block.operators]
-
-
-def _weight_bytes(step: Step, architecture: Architecture) -> int:
-    """Bytes of the weights of a device: those that a token reads, or all experts."""
-    read = [(op, repeat) for op, repeat in _operators(step) if op.kind in ("matvec", "head_matvec")]
-    if not architecture.experts:
-        return sum(stored_bytes(op) * repeat for op, repeat in read)
-    return size_bytes(architecture.parameters()["blocks"], read[0][0].stored_dtype)
-
-
 def _kv_bytes(step: Step) -> int:
     """Bytes that a token adds to the KV cache of a device."""
-    return sum(op.bytes_written * repeat for op, repeat in _operators(step) if op.kind == "kv_append")
+    return sum(op.bytes_written * block.repeat for block in step.blocks for op in block.operators if op.kind == "kv_append")
 
 
 def refuse_views(job: Job) -> None:

@@ -150,3 +150,15 @@ def test_norm_works_off_its_vector_and_nothing_else_has_a_chain() -> None:
     assert kernel(ops["ln1"]).chain == 768
     assert kernel(ops["gelu"]).chain == 0
     assert np.array([kernel(op).stored_bytes for op in ops.values() if op.kind in ("gelu", "add", "softmax")]).sum() == 0
+
+
+def test_latent_attention_reads_the_latent_once() -> None:
+    arch = load_architecture("deepseek-v2-lite")
+    done = work(lower(arch, output_tokens=4), fuse=True)
+    attention = done.table.categories.index("attention")
+    last = (done.table.step == 3) & (done.table.category == attention)
+    assert int((done.table.stored_bytes * done.table.repeat)[last].sum()) == 4 * arch.kv_bytes_per_token
+
+
+def test_latent_attention_loses_no_byte_of_the_trace() -> None:
+    test_every_byte_mac_and_operator_of_the_trace_is_in_a_kernel(lower(load_architecture("deepseek-v2-lite"), 2, 3, 2), True)

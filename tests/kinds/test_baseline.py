@@ -117,3 +117,9 @@ def test_requests_are_served() -> None:
 
 def test_summary_is_json(tiny: str) -> None:
     json.dumps(pimsim.run("gpu-h200", tiny).summary(), allow_nan=False)
+
+
+def test_served_requests_with_drafts_are_refused() -> None:
+    drafts = {"workload.decoding.draft_model": "gpt3-small", "workload.decoding.acceptance": 0.5}
+    with pytest.raises(InputError, match="decoding.draft_model: requests are served without drafts"):
+        pimsim.run("gpu-h200", "gpt3-7b-alpaca", **drafts)
