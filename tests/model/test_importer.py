@@ -363,3 +363,25 @@ def test_everything_wrong_is_told_at_once() -> None:
 def test_nothing_wrong_is_told_twice() -> None:
     found = problems({**MOE, "num_hidden_layers": 0})
     assert len(found) == len(set(found))
+
+
+@pytest.mark.parametrize("word", [["llama"], {"a": 1}, 7])
+def test_model_type_that_is_no_word_is_refused(word: object) -> None:
+    (problem,) = problems({**LLAMA, "model_type": word})
+    assert problem.startswith(f"model_type: unknown model_type {word!r}")
+
+
+@pytest.mark.parametrize(("key", "value", "most"), [("hidden_size", 10**30, 10**9), ("num_hidden_layers", 10**9, 10**4)])
+def test_number_beyond_reason_is_refused(key: str, value: int, most: int) -> None:
+    assert problems({**LLAMA, key: value}) == [f"{key}: {value} is too large; at most {most}"]
+
+
+def test_attention_types_of_a_billion_layers_are_refused_at_once() -> None:
+    neo = {"model_type": "gpt_neo", "hidden_size": 48, "num_heads": 4, "num_layers": 4}
+    (problem,) = problems({**neo, "attention_types": [[["global", "local"], 10**9]]})
+    assert problem.startswith("attention_types: describes")
+
+
+@pytest.mark.parametrize("key", ["hidden_size", "num_attention_heads"])
+def test_what_follows_from_a_missing_number_is_not_told(key: str) -> None:
+    assert problems({name: value for name, value in LLAMA.items() if name != key}) == [f"{key}: missing; a whole number of at least 1"]

@@ -62,7 +62,7 @@ def from_fields(fields: Fields, name: str) -> Architecture:
     model_type = fields.data.get("model_type")
     if model_type is None:
         fields.problem("model_type", "missing", "known: " + ", ".join(sorted(FAMILIES)))
-    elif model_type not in FAMILIES:
+    elif not isinstance(model_type, str) or model_type not in FAMILIES:
         fields.problem("model_type", f"unknown model_type {model_type!r}", _suggestion(str(model_type)))
     fields.check()
     architecture = FAMILIES[str(model_type)](fields, name)

@@ -84,7 +84,7 @@ def head_counts(fields: Fields, hidden: int, kv_default: int | None = None,
     heads = fields.integer("num_attention_heads")
     absent = "num_key_value_heads" not in fields.data
     kv_heads = fields.integer("num_key_value_heads", default=kv_default if absent and kv_default else heads)
-    if heads % kv_heads:
+    if heads % kv_heads and not fields.faulty("num_attention_heads", "num_key_value_heads"):
         given = "" if not absent else f" (the default, since num_key_value_heads is absent; {heads} heads)"
         fields.problem("num_key_value_heads", f"{kv_heads} does not divide num_attention_heads = {heads}{given}",
                        f"a divisor of {heads}")  # fmt: skip
@@ -94,8 +94,9 @@ def head_counts(fields: Fields, hidden: int, kv_default: int | None = None,
 def head_dim(fields: Fields, hidden: int, heads: int, heads_key: str, default: int | None = None) -> int:
     """``head_dim``, or ``default``, or hidden / heads, which must come out whole."""
     if fields.data.get("head_dim") is None and default is None and hidden % heads:
-        fields.problem(heads_key, f"{heads} heads do not divide the hidden size {hidden}",
-                       "a divisor of the hidden size, or a head_dim")  # fmt: skip
+        if not fields.faulty("hidden_size", "n_embd", heads_key):
+            fields.problem(heads_key, f"{heads} heads do not divide the hidden size {hidden}",
+                           "a divisor of the hidden size, or a head_dim")  # fmt: skip
         return 1
     return fields.integer("head_dim", default=default or hidden // heads)
 

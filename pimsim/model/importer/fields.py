@@ -16,6 +16,9 @@ from pimsim.errors import InputError, Problem, nearest
 
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"]+')
 Place = tuple[int, int]
+LAYER_KEYS = ("num_hidden_layers", "num_layers", "n_layer")
+MOST, MOST_LAYERS = 10**9, 10**4
+"""Beyond these a number is a slip, and what follows from it would not fit into 64 bits, or would take for ever."""
 
 
 def read_json(path: Path) -> tuple[dict[str, Any], dict[tuple[str, ...], Place]]:
@@ -116,6 +119,11 @@ class Fields:
         if self.problems:
             raise InputError(dict.fromkeys(self.problems))
 
+    def faulty(self, *keys: str) -> bool:
+        """Whether something is wrong with one of ``keys``, so that what follows from it says nothing."""
+        paths = {".".join((*self.prefix, key)) for key in keys}
+        return any(problem.key in paths for problem in self.problems)
+
     def find(self, names: Sequence[str]) -> str | None:
         """The one of ``names`` that is present and not null. Two that disagree are a problem."""
         present = [name for name in names if self.data.get(name) is not None]
@@ -138,6 +146,8 @@ class Fields:
             self.problem(key, f"{value!r} is not a whole number", f"a whole number of at least {least}")
         elif value < least:
             self.problem(key, f"{value} is too small", f"at least {least}")
+        elif value > (most := MOST_LAYERS if key in LAYER_KEYS else MOST):
+            self.problem(key, f"{value} is too large", f"at most {most}")
         else:
             return value
         return max(default or 0, least, 1)

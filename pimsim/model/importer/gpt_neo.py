@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pimsim.model.architecture import Architecture
 from pimsim.model.importer.common import ACTIVATIONS, formats, head_dim
-from pimsim.model.importer.fields import Fields
+from pimsim.model.importer.fields import MOST_LAYERS, Fields
 
 
 def gpt_neo(fields: Fields, name: str) -> Architecture:
@@ -44,7 +44,7 @@ def _windows(fields: Fields, layers: int) -> tuple[int, ...]:
     kinds: list[str] = []
     try:
         for pattern, count in types:
-            kinds += list(pattern) * count
+            kinds += list(pattern) * min(count, MOST_LAYERS)
     except (TypeError, ValueError):
         fields.problem("attention_types", "cannot be read", 'a list such as [[["global", "local"], 12]]')
         return ()
