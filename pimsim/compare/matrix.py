@@ -6,13 +6,16 @@ Geometric means, since ratios are compared: they do not depend on which system i
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from pimsim import api, assets
-from pimsim.errors import InputError, Problem, nearest
+from pimsim.config import load_any_and_workload
+from pimsim.config.document import dotted, leaves
+from pimsim.errors import InputError, Problem, nearest, problems_of
 from pimsim.results.folder import load
 
 Notify = Callable[[str], None]
@@ -77,7 +80,7 @@ def compare(things: Sequence[str], workloads: Sequence[str], baseline: str | Non
     """Run or read ``things`` (names or files of systems, and run folders) and compare them.
 
     Args:
-        workloads: for the systems; those of the folders are used if none are named. baseline: which of ``things`` the others are
+        workloads: for the systems; those of the folders, as they ran them, if none are named. baseline: which of ``things`` the others are
             compared with; none: the first one is compared with the others.
 
     Raises:
@@ -89,23 +92,55 @@ def compare(things: Sequence[str], workloads: Sequence[str], baseline: str | Non
         raise InputError(Problem(f"'{baseline}' is not compared", nearest(baseline, list(things)), file="--baseline"))
     if len(things) < 2:
         raise InputError(Problem("one thing alone cannot be compared", "two or more systems or run folders"))
-    read: dict[str, Cell] = {folder: cell(load(folder).summary()) for folder in folders}
+    if len(set(things)) < len(things):
+        raise InputError(Problem("the same thing twice", "each system or run folder once"))
+    results = {folder: load(folder) for folder in folders}
+    read = {folder: cell(result.summary()) for folder, result in results.items()}
     names = _names(things, read)
-    chosen = tuple(workloads) or tuple(dict.fromkeys(one.workload for one in read.values())) or (api.DEFAULT_WORKLOAD,)
+    files = {word: word for word in workloads} or _own_files(read) or {api.DEFAULT_WORKLOAD: api.DEFAULT_WORKLOAD}
+    todo = [(thing, workload) for thing in things if thing not in read for workload in files]
+    if found := [problem for thing, workload in todo
+                 for problem in problems_of(partial(load_any_and_workload, thing, files[workload], overrides))]:
+        raise InputError(dict.fromkeys(found))
     cells = {(names[folder], one.workload): one for folder, one in read.items()}
-    found: list[Problem] = []
-    for system, workload in ((thing, workload) for thing in things if thing not in read for workload in chosen):
+    used = {(names[folder], one.workload): results[folder].workload for folder, one in read.items()}
+    for system, workload in todo:
         notify(f"{system}: {workload}")
         try:
-            cells[names[system], workload] = cell(api.run(system, workload, overrides=overrides).summary(), system, workload)
+            result = api.run(system, files[workload], overrides=overrides)
         except InputError as error:
             found += error.problems
+            continue
+        cells[names[system], workload] = cell(result.summary(), system, workload)
+        used[names[system], workload] = result.workload
     if found:
         raise InputError(dict.fromkeys(found))
+    for line in differences(used):
+        notify(line)
     systems = list(dict.fromkeys(names[thing] for thing in things))
     first = names[baseline] if baseline is not None else systems[0]
-    shown = dict.fromkeys([*chosen, *(workload for _, workload in cells)])
+    shown = dict.fromkeys([*files, *(workload for _, workload in cells)])
     return Matrix((first, *(name for name in systems if name != first)), tuple(shown), cells, baseline is None)
+
+
+def _own_files(read: Mapping[str, Cell]) -> dict[str, str]:
+    """Workloads of run folders by name, each as the first folder that ran it keeps it."""
+    files: dict[str, str] = {}
+    for folder, one in read.items():
+        own = Path(folder) / "workload.yaml"
+        files.setdefault(one.workload, str(own) if own.is_file() else one.workload)
+    return files
+
+
+def differences(used: Mapping[tuple[str, str], Mapping[str, Any] | None]) -> Iterator[str]:
+    """A sentence for each value in which the workloads (by system and name) of one name differ from the first one's."""
+    first: dict[str, tuple[str, dict[str, Any]]] = {}
+    for (system, workload), data in used.items():
+        values = {dotted(path): value for path, value in leaves(data or {}) if path[0] not in ("name", "description")}
+        reference, known = first.setdefault(workload, (system, values))
+        for key in dict.fromkeys((*known, *values)):
+            if values.get(key) != known.get(key):
+                yield f"note: {workload} is not the same: {key} is {values.get(key)} for {system}, {known.get(key)} for {reference}"
 
 
 def _names(things: Iterable[str], read: Mapping[str, Cell]) -> dict[str, str]:

@@ -101,6 +101,7 @@ def test_baseline_comes_first(tiny: str) -> None:
 @pytest.mark.parametrize(("things", "baseline", "said"), [
     (["gpu-h200"], None, "one thing alone cannot be compared"),
     (["gpu-h200", "gpu-t4"], "gpu-t5", "'gpu-t5' is not compared; did you mean 'gpu-t4'?"),
+    (["gpu-h200", "gpu-h200"], None, "the same thing twice"),
     (["gpu-h200", "gpu-t5"], None, "'gpu-t5' is not a system that ships"),
 ])  # fmt: skip
 def test_bad_input_is_refused(tiny: str, things: list[str], baseline: str | None, said: str) -> None:
@@ -112,3 +113,29 @@ def test_problems_of_all_runs_are_reported_at_once(tiny: str) -> None:
     with pytest.raises(InputError) as caught:
         compare(["gpu-t5", "gpu-t6"], [tiny], None, [], nothing)
     assert len(caught.value.problems) == 2
+
+
+def test_system_beside_a_folder_runs_what_the_folder_ran(tiny: str, tmp_path: Path) -> None:
+    folder = str(tmp_path / "a")
+    pimsim.run("gpu-t4", tiny, out=folder, **{"workload.output_tokens": 2, "workload.batch": 3})
+    said: list[str] = []
+    found = compare([folder, "gpu-h200"], [], None, [], said.append)
+    expected = pimsim.run("gpu-h200", tiny, **{"workload.output_tokens": 2, "workload.batch": 3}).time_s
+    assert found.cells["gpu-h200", "tiny"].time_s == expected
+    assert said == ["gpu-h200: tiny"]
+
+
+def test_what_differs_between_workloads_of_one_name_is_told(tiny: str, tmp_path: Path) -> None:
+    folders = [str(tmp_path / name) for name in "ab"]
+    for folder, tokens in zip(folders, (2, 3), strict=True):
+        pimsim.run("gpu-t4", tiny, out=folder, **{"workload.output_tokens": tokens})
+    said: list[str] = []
+    compare(folders, [], None, [], said.append)
+    assert said == [f"note: tiny is not the same: output_tokens is 3 for {folders[1]}, 2 for {folders[0]}"]
+
+
+def test_nothing_runs_before_all_names_are_known(tiny: str) -> None:
+    said: list[str] = []
+    with pytest.raises(InputError, match="'no-such' is not a workload"):
+        compare(["gpu-t4", "gpu-h200"], [tiny, "no-such"], None, [], said.append)
+    assert not said
