@@ -17,7 +17,7 @@ from pimsim.dram.controller.contend_channel import ContendedChannel, Sink
 from pimsim.dram.controller.contend_plan import ContendPlan
 from pimsim.errors import SimulationError
 from pimsim.kernels import contend_layout as at
-from pimsim.kernels.contend_equal import form
+from pimsim.kernels.contend_equal import FORM_FIELDS, FORM_SCALARS, form
 from pimsim.mapping.synthetic import in_set_order
 from pimsim.mapping.tensor import Geometry
 
@@ -28,9 +28,6 @@ TOKEN_SHIFT = 32
 TOKEN_MASK = (1 << TOKEN_SHIFT) - 1
 
 NONE = np.zeros(0, np.int64)
-
-_FORM = np.zeros(1 << 17, np.int64)
-"""Room for the form of a channel."""
 
 OWN_TOKENS = 1 << 24
 """Tokens from here on are the lane's own; those below are given by whoever drives it."""
@@ -77,7 +74,6 @@ class Lane:
         self._actions: dict[int, Action] = {}
         self._later: list[tuple[int, int, Action]] = []
         self._sequence = 0
-        self._requests: dict[int, tuple[int, int]] = {}
         self._order = np.zeros(1 << 12, np.int64)
         self._ordered = 0
         self._first = 0
@@ -91,7 +87,7 @@ class Lane:
         other.__dict__.update(self.__dict__)
         other.numbers = list(numbers)
         other.channel = self.channel.fork(numbers[0], other._complete)
-        for name in ("done", "units", "segments", "_tokens", "_quiet", "_actions", "_later", "_requests", "_answers", "_ready", "_order"):
+        for name in ("done", "units", "segments", "_tokens", "_quiet", "_actions", "_later", "_answers", "_ready", "_order"):
             setattr(other, name, getattr(self, name).copy())
         other.attention = self.attention and self.attention.fork()
         other._ready = {token: ready.copy() for token, ready in self._ready.items()}
@@ -223,8 +219,10 @@ class Lane:
 
     def form(self, tick: int) -> bytes:
         """What decides the future of these channels, which rest at a tick."""
-        size = form(self.channel.plan.plan, self.channel.state, tick, _FORM)
-        return _FORM[:size].tobytes() + max(self._port_free - tick, 0).to_bytes(8, "little")
+        plan = self.channel.plan
+        room = np.empty(plan.at_entry + FORM_FIELDS * plan.entries + FORM_SCALARS, np.int64)
+        size = form(plan.plan, self.channel.state, tick, room)
+        return room[:size].tobytes() + bytes(f"{max(self._port_free - tick, 0)} {self._synthetic}", "ascii")
 
     def forget(self) -> None:
         """Nothing of what was done is asked for any more."""
@@ -275,9 +273,5 @@ class Lane:
             mine = tokens == token
             if int(token) in self._ready:
                 self._ready[int(token)][ids[mine] & TOKEN_MASK] = rows[mine, 3] + self.port.latency
-        if not len(self._waiting) and self._ordered == self.channel.accepted - self._first and not self._ready_open():
+        if not len(self._waiting) and self._ordered == self.channel.accepted - self._first and not (self._tokens or self._quiet):
             self._first, self._ordered = self.channel.accepted, 0
-
-    def _ready_open(self) -> bool:
-        """Whether answers are still to come."""
-        return bool(self._tokens or self._quiet)

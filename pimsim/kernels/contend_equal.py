@@ -64,6 +64,9 @@ from pimsim.kernels.contend_layout import (
 from pimsim.kernels.jit import inline, jit
 from pimsim.kernels.request_word import pointer
 
+FORM_FIELDS, FORM_SCALARS = 4, 128
+"""Of a form: fields of a waiting request, and room for all that is not a part of the state by itself."""
+
 PAST = -1024
 """Ticks after which no distance between commands is felt any more."""
 
