@@ -2,7 +2,8 @@
 
 Tracks: the decoder (token steps, in them layers, operators, and the tasks of an operator that has several; each as long as it kept
 everything else waiting, so that their times sum to the run's), the memory's tasks, the ASIC's tasks, and for each channel its
-commands, open rows and number of open banks. Counters: tokens a second, bandwidth in the banks and over the pins.
+commands, open rows and number of open banks. Counters: steps a second, tokens in the KV cache, bandwidth in the banks and
+over the pins.
 """
 
 from __future__ import annotations
@@ -81,6 +82,7 @@ class TimelineRecorder:
         self._events.end(DECODER, 0, end_tick)
         seconds = (end_tick - begin_tick) * self._compiled.tick_fs / units.FS_PER_S
         self._events.counter(DECODER, begin_tick, "steps a second", 1 / seconds)
+        self._events.counter(DECODER, begin_tick, "KV cache (tokens)", step.context)
         self._in_step = False
 
     def finish(self) -> None:

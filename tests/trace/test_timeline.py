@@ -138,6 +138,12 @@ def test_bandwidth_stays_below_the_peak(drawn: tuple[pimsim.Result, list[Event]]
         assert 0 < max(values) <= peak
 
 
+def test_the_kv_cache_holds_the_context_of_each_step(drawn: tuple[pimsim.Result, list[Event]]) -> None:
+    result, events = drawn
+    held = [(ticks(e["ts"]), e["args"]["value"]) for e in events if e["ph"] == "C" and e["name"] == "KV cache (tokens)"]
+    assert held == [(row["begin_cycle"], row["context"]) for row in result.token_rows]
+
+
 def test_every_track_has_a_name(drawn: tuple[pimsim.Result, list[Event]]) -> None:
     _, events = drawn
     named = {(e["pid"], e["tid"]) for e in events if e["ph"] == "M" and e["name"] == "thread_name"}
