@@ -330,8 +330,8 @@ def lower(
              "kv_dtype": kv_dtype or dtype}  # fmt: skip
     lengths = {"batch": batch, "prompt_tokens": prompt_tokens, "output_tokens": output_tokens}
     problems = [*_bad_lengths(architecture, lengths, embedding), *_bad_words({"prefill": (prefill, PREFILL), "part": (part, PARTS)}, names)]
-    if architecture.experts:
-        problems += problems_of(lambda: make_routing(routing, architecture.experts, architecture.experts_per_token, batch, seed))
+    experts, chosen = max(architecture.experts, 1), max(architecture.experts_per_token, 1)  # a name nobody knows is wrong of any model
+    problems += problems_of(lambda: make_routing(routing, experts, chosen, batch, seed))
     problems += decoding.problems(architecture, batch)
     if decoding.draft is not None and part != "all":
         problems.append(Problem(f"speculative decoding of a part ('{part}')", "all", key="workload.part"))

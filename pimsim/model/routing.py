@@ -116,8 +116,7 @@ def make_routing(text: str, experts: int, chosen: int, batch: int, seed: int = 0
         return Weighted(experts, chosen, exponent, seed)
     if text.endswith(".csv"):
         return Recorded(experts, chosen, _read(Path(text), experts), text)
-    allowed = f"{nearest(text, NAMES)} one of {', '.join(NAMES)}, or a CSV file"
-    raise InputError(Problem(f"unknown routing '{text}'", allowed, key="workload.routing"))
+    raise InputError(Problem(f"unknown routing '{text}'", nearest(text, [*NAMES, "FILE.csv"]), key="workload.routing"))
 
 
 def _read(path: Path, experts: int) -> dict[tuple[int, int], Loads]:

@@ -271,3 +271,8 @@ def test_workload_of_a_request_file_has_no_trace() -> None:
 def test_a_context_beyond_what_the_model_was_made_for_is_noted() -> None:
     assert beyond_training(lower(tiny(), output_tokens=64)) == ""
     assert beyond_training(lower(tiny(), output_tokens=65)) == "a context of 65 tokens is beyond the 64 that tiny was made for"
+
+
+def test_routing_that_nobody_knows_is_refused_of_a_dense_model_too() -> None:
+    with pytest.raises(InputError, match="unknown routing 'sorted'; known: FILE.csv, auto, balanced, uniform, zipf:S"):
+        lower(tiny(), routing="sorted")

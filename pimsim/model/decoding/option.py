@@ -92,7 +92,7 @@ class Decoding:
                 yield problem("acceptance", "nothing is drafted", "with draft_model")
             return
         if self.acceptance is None:
-            yield problem("acceptance", "is missing", "0 to 1: the chance that a draft is accepted")
+            yield problem("draft_model", "drafts without a chance that one is accepted", "with workload.decoding.acceptance, 0 to 1")
         if batch > 1:
             yield problem("draft_model", f"speculative decoding of a batch of {batch}", "a batch of 1")
         if self.draft.vocab != arch.vocab:

@@ -32,7 +32,7 @@ def test_a_budget_that_is_never_reached_reads_what_plain_decoding_reads():
 
 @pytest.mark.parametrize(("decoding", "keys"), [
     (Decoding(acceptance=1.2), {"acceptance"}),
-    (Decoding(draft=tiny()), {"acceptance"}),
+    (Decoding(draft=tiny()), {"draft_model"}),
     (Decoding(draft=tiny(vocab=7), acceptance=0.5), {"draft_model"}),
     (Decoding(blocks=Blocks(4, 3)), {"block_layers"}),
     (Decoding(blocks=Blocks(0, 2)), {"block_layers"}),
