@@ -294,12 +294,27 @@ def from_csv(text: str) -> Session:
     """
     about = json.loads(text.partition("\n")[0].removeprefix("#"))
     date, eager_layer_s, peaks = about.pop("date"), float(about.pop("eager_layer_s")), about.pop("peaks")
-    measured = [
-        Measured(Case(row["kind"], tuple(int(size) for size in row["sizes"].split("x"))), row["fitted"] == "yes", float(row["seconds"]),
-                 float(row["watts"] or 0))
-        for row in csv.DictReader(line for line in text.splitlines() if not line.startswith("#"))
-    ]  # fmt: skip
-    return Session(Gpu(**about), date, tuple(measured), eager_layer_s, (float(peaks[0]), float(peaks[1])))
+    measured = [_measured(row) for row in csv.DictReader(line for line in text.splitlines() if not line.startswith("#"))]
+    for kind in KERNELS_OF:
+        if not any(one.fit and one.case.kind == kind for one in measured):
+            raise ValueError(f"no fitted row of kind '{kind}'")
+    return Session(Gpu(**about), date, tuple(measured), _amount(eager_layer_s), (float(peaks[0]), float(peaks[1])))
+
+
+def _measured(row: dict[str, str]) -> Measured:
+    """A row of the CSV. Raises ValueError, KeyError or TypeError if it is something else."""
+    case = Case(row["kind"], tuple(int(size) for size in row["sizes"].split("x")))
+    if case.kind not in KERNELS_OF:
+        raise ValueError(f"unknown kind '{case.kind}'")
+    if min(case.sizes) < 1 or len(case.sizes) != KERNELS_OF[case.kind].__code__.co_argcount:
+        raise ValueError(f"no sizes of kind '{case.kind}': {row['sizes']}")
+    return Measured(case, row["fitted"] == "yes", _amount(float(row["seconds"])), _amount(float(row["watts"])) if row["watts"] else 0.0)
+
+
+def _amount(number: float) -> float:
+    if not 0 < number < math.inf:
+        raise ValueError(f"{number} is no time or power")
+    return number
 
 
 def to_yaml(name: str, gpu: Gpu, device: DeviceConfig, sources: dict[str, str], efficiency: EfficiencyConfig,

@@ -64,7 +64,7 @@ def _read(rows: Path) -> Session:
 
     try:
         return from_csv(rows.read_text(encoding="utf-8"))
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(Problem(f"is not what pimsim calibrate gpu measured: {error}", "the FILE.csv beside its FILE.yaml",
                                  file=str(rows))) from None  # fmt: skip
 

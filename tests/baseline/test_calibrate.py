@@ -169,3 +169,17 @@ def test_rows_file_of_something_else_is_refused(tmp_path: Path, capsys: pytest.C
         main(["calibrate", "gpu", "--rows", str(rows)])
     assert left.value.code == 2
     assert capsys.readouterr().err.startswith(f"{rows}: is not what pimsim calibrate gpu measured")
+
+
+@pytest.mark.parametrize(("old", "new", "said"), [
+    ("decoder,", "decorator,", "unknown kind 'decorator'"),
+    ("append,1x768,", "append,1,", "no sizes of kind 'append': 1"),
+    ("append,1x768,", "append,0x768,", "no sizes of kind 'append': 0x768"),
+    ("decoder,768x12x12x1x512,yes,", "decoder,768x12x12x1x512,yes,-", "is no time or power"),
+    (",yes,", ",no,", "no fitted row of kind 'product'"),
+])  # fmt: skip
+def test_rows_that_were_spoilt_are_refused(tmp_path: Path, old: str, new: str, said: str) -> None:
+    text = calibrated(tmp_path, bench())[0].rows
+    assert old in text
+    with pytest.raises(ValueError, match=said):
+        from_csv(text.replace(old, new))
