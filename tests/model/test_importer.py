@@ -385,3 +385,20 @@ def test_attention_types_of_a_billion_layers_are_refused_at_once() -> None:
 @pytest.mark.parametrize("key", ["hidden_size", "num_attention_heads"])
 def test_what_follows_from_a_missing_number_is_not_told(key: str) -> None:
     assert problems({name: value for name, value in LLAMA.items() if name != key}) == [f"{key}: missing; a whole number of at least 1"]
+
+
+def test_text_config_leaves_out_what_is_its_familys_default() -> None:
+    """LLaVA-1.5-7B: Vicuna, 6,738,415,616 parameters, with 64 more tokens in two tables of 4,096."""
+    vicuna = {"model_type": "llama", "max_position_embeddings": 4096, "vocab_size": 32064}
+    assert from_dict({"model_type": "llava", "text_config": vicuna}).parameters()["total"] == 6_738_415_616 + 2 * 64 * 4096
+
+
+@pytest.mark.parametrize("model_type", FAMILIES)
+def test_text_config_of_a_model_type_alone_is_complete(model_type: str) -> None:
+    assert from_dict({"text_config": {"model_type": model_type}}).parameters()["total"] > 1e8
+
+
+def test_reading_a_text_config_changes_no_key_of_it() -> None:
+    text = dict(LLAMA)
+    from_dict({"text_config": text, "torch_dtype": "float16"})
+    assert text == LLAMA

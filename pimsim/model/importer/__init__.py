@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from pimsim import assets
 from pimsim.errors import nearest
 from pimsim.model.architecture import Architecture
 from pimsim.model.importer import deepseek, gpt2, gpt_neo, gpt_neox, llama, moe, opt
 from pimsim.model.importer.fields import Fields, read_json
+from pimsim.model.importer.shape import SHAPES
 
 FAMILIES: dict[str, Callable[[Fields, str], Architecture]] = {
     "gpt2": gpt2.gpt2,
@@ -55,9 +57,8 @@ def from_fields(fields: Fields, name: str) -> Architecture:
     text = fields.nested("text_config")
     fields.check()
     if text is not None:
-        for key in ("dtype", "torch_dtype", "quantization_config"):
-            if key in fields.data:
-                text.data.setdefault(key, fields.data[key])
+        outer: dict[str, Any] = {key: fields.data[key] for key in ("dtype", "torch_dtype", "quantization_config") if key in fields.data}
+        text.data = {**SHAPES.get(str(text.data.get("model_type")), {}), **outer, **text.data}
         fields = text
     model_type = fields.data.get("model_type")
     if model_type is None:
