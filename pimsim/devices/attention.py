@@ -224,7 +224,7 @@ class Attention:
             done = self._vector(tick, "add", tiles, layout.banks)
         elif "no_attend_move_out" in plan.keys:
             return
-        elements = heads * layout.head_dim
+        elements = heads * layout.value_dim
         if "synthetic_addresses" in plan.keys:
             places = lane.synthetic(plan.share(plan.slots.columns_of(elements)))
         else:

@@ -8,34 +8,36 @@ of a request are in all banks.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 
 from pimsim.devices.attention import AttentionPlan
 from pimsim.devices.lane import Places
 from pimsim.devices.own import EMPTY, Own, by_channel, join
-from pimsim.devices.stage import Member
+from pimsim.devices.stage import Member, NpuOp
 from pimsim.mapping.tensor import Geometry, Transfer
 from pimsim.units import ceil_div
 
 
 class KvInChannel:
-    """Keys and values in the channel of their request."""
+    """Keys and values in the channel of their request. ``latent``: the value is part of the key, and lies there a second time."""
 
-    def __init__(self, plan: AttentionPlan, geometry: Geometry, append: bool = True):
-        self.plan, self.geometry, self.append = plan, geometry, append
+    def __init__(self, plan: AttentionPlan, geometry: Geometry, append: bool = True, latent: bool = False):
+        self.plan, self.geometry, self.append, self.latent = plan, geometry, append, latent
         self._column_elements = geometry.unit_bytes // plan.npu.precision_bytes
 
-    def stores(self, members: Sequence[Member], first: int, end: int) -> list[Transfer | Own]:
-        """q, k and v of the heads whose last element lies in ``first`` to ``end``."""
+    def stores(self, op: NpuOp, first: int, end: int) -> list[Transfer | Own]:
+        """q, k and v of the heads whose last element lies in ``first`` to ``end``; of latent attention, all when the last is done."""
         layout = self.plan.layout
+        if op.store != "kv":
+            return [self._latent(op)] if self.append and end == op.n else []
         size = layout.head_dim
         done = range(-(-(first + 1) // size) - 1 if first % size else first // size, end // size)
         if not self.append or not len(done):
             return []
         queries = layout.heads * layout.queries
-        mine = by_channel(members)
+        mine = by_channel(op.members)
 
         def places(channel: int) -> Places:
             out = []
@@ -43,7 +45,7 @@ class KvInChannel:
             for member in mine.get(channel, ()):
                 for head in done:
                     if head < queries:
-                        out.append(self._query(head, slot))
+                        out.append(self._query(head, slot, 0, size))
                     elif head < queries + layout.heads:
                         out.append(self._keys(member, head - queries))
                     else:
@@ -51,18 +53,40 @@ class KvInChannel:
                 slot += self.plan.member_slots(member.context)
             return join(out)
 
-        return [Own(places, members)]
+        return [Own(places, op.members)]
 
-    def _query(self, query: int, first_slot: int) -> Places:
-        """The columns of a query head in the rows that GWRITE copies from."""
+    def _latent(self, op: NpuOp) -> Own:
+        """The key and the value in it, a head's query up to the rotary part, or all heads' queries from there."""
+        layout = self.plan.layout
+        mine = by_channel(op.members)
+
+        def places(channel: int) -> Places:
+            out = []
+            slot = 0
+            for member in mine.get(channel, ()):
+                if op.store == "latent":
+                    out += [self._keys(member, 0), self._values(member, 0)]
+                elif op.store == "query":
+                    out.append(self._query(op.head, slot, 0, layout.value_dim))
+                else:
+                    out += [self._query(query, slot, layout.value_dim, layout.head_dim) for query in range(layout.queries)]
+                slot += self.plan.member_slots(member.context)
+            return join(out)
+
+        return Own(places, op.members)
+
+    def _query(self, query: int, first_slot: int, begin: int, end: int) -> Places:
+        """The columns of elements ``begin`` to ``end`` of a query head in the rows that GWRITE copies from."""
         layout = self.plan.layout
         head, which = divmod(query, layout.queries)
         chunk, within = divmod(head, layout.chunk_heads)
-        slot = first_slot + (chunk * layout.head_chunks) * layout.queries + which
-        bank, row = self.plan.slots.place(slot)
-        begin = within * layout.head_dim // self._column_elements
-        columns = np.arange(begin, max(ceil_div((within + 1) * layout.head_dim, self._column_elements), begin + 1))
-        return np.full(len(columns), bank), np.full(len(columns), row), columns % self.geometry.columns
+        start = within * layout.head_dim
+        first = (start + begin) // self._column_elements
+        columns = np.arange(first, max(ceil_div(start + end, self._column_elements), first + 1))
+        part, column = np.divmod(columns, self.geometry.columns)
+        slots = first_slot + (chunk * layout.head_chunks + part) * layout.queries + which
+        bank, row = np.array([self.plan.slots.place(slot) for slot in slots.tolist()]).T
+        return bank, row, column
 
     def _keys(self, member: Member, head: int) -> Places:
         """The columns of a head of the new tokens' keys."""
@@ -80,31 +104,36 @@ class KvInChannel:
         layout = self.plan.layout
         blocks = layout.blocks(member.context)
         steps = np.unique(np.arange(member.context - member.tokens, member.context) // self._column_elements)
-        dimension = np.arange(layout.head_dim)
+        dimension = np.arange(layout.value_dim)
         out = []
         for step in steps:
             block, column = divmod(int(step) * self._column_elements, layout.page)
             tile = dimension // layout.banks
             rows = np.array([layout.value_row(head, block, t, blocks) for t in range(layout.value_tiles)])
             out.append((dimension % layout.banks, member.rows.v[rows[tile]],
-                        np.full(layout.head_dim, column // self._column_elements)))
+                        np.full(layout.value_dim, column // self._column_elements)))
         return join(out)
 
-    def attended(self, members: Sequence[Member]) -> tuple[Own | None, int]:
+    def attended(self, op: NpuOp) -> tuple[Own | None, int]:
         """The results of decoding requests, in their channels; prompts have theirs in an ordinary tensor."""
-        mine = by_channel([m for m in members if m.tokens == 1])
-        elements = self.plan.layout.heads * self.plan.layout.queries * self.plan.layout.head_dim
+        decoding = [m for m in op.members if m.tokens == 1]
+        mine = by_channel(decoding)
+        layout, slots = self.plan.layout, self.plan.slots
+        elements = layout.heads * layout.queries * layout.value_dim
+        part = slice(*(slots.columns_of((op.head + end) * layout.value_dim) for end in (0, 1))) if op.heads else slice(None)
 
         def places(channel: int) -> Places:
-            return join([self.plan.slots.results(index, elements) for index, _ in enumerate(mine.get(channel, ()))])
+            results = (slots.results(index, elements) for index, _ in enumerate(mine.get(channel, ())))
+            return join([(bank[part], row[part], column[part]) for bank, row, column in results])
 
-        return Own(places, [m for m in members if m.tokens == 1]) if mine else None, sum(m.tokens for m in members if m.tokens > 1)
+        return Own(places, decoding) if mine else None, sum(m.tokens for m in op.members if m.tokens > 1)
 
     def pieces(self, member: Member, most_bytes: int) -> Iterator[tuple[int, int, Transfer | Own]]:
         """Keys and values of a request in its channel: whole rows of all banks, all heads, so many tokens."""
         layout, geometry = self.plan.layout, self.geometry
         row_bytes = geometry.banks * geometry.columns * geometry.unit_bytes
-        k, v = member.rows.k[: layout.key_rows(member.context)], member.rows.v[: layout.value_rows(member.context)]
+        k = member.rows.k[: layout.key_rows(member.context)]
+        v = member.rows.v[: 0 if self.latent else layout.value_rows(member.context)]
         count = ceil_div((len(k) + len(v)) * row_bytes, most_bytes)
         for tokens, part_k, part_v in zip(split(member.context, count), np.array_split(k, count), np.array_split(v, count),
                                           strict=True):  # fmt: skip
@@ -122,10 +151,10 @@ class KvInChannel:
 
 
 class KvOverChannels:
-    """Keys and values spread over all channels, a token behind the other."""
+    """Keys and values spread over all channels, a token behind the other; of latent attention, the keys."""
 
-    def __init__(self, plan: AttentionPlan, geometry: Geometry, append: bool = True):
-        self.plan, self.geometry, self.append = plan, geometry, append
+    def __init__(self, plan: AttentionPlan, geometry: Geometry, append: bool = True, latent: bool = False):
+        self.plan, self.geometry, self.append, self.latent = plan, geometry, append, latent
         layout = plan.layout
         self._token_bytes = layout.heads * layout.head_dim * plan.npu.precision_bytes
 
@@ -139,37 +168,39 @@ class KvOverChannels:
         place = rows[index] * geometry.channels + (channel + rows[index]) % geometry.channels
         return Transfer(place * size + low, high - low)
 
-    def stores(self, members: Sequence[Member], first: int, end: int) -> list[Transfer | Own]:
+    def _rows(self, member: Member) -> tuple[np.ndarray, ...]:
+        return (member.rows.k,) if self.latent else (member.rows.k, member.rows.v)
+
+    def stores(self, op: NpuOp, first: int, end: int) -> list[Transfer | Own]:
         """k and v of the new tokens, once the last column is done; q stays on the chip."""
-        layout = self.plan.layout
-        width = (layout.heads * layout.queries + 2 * layout.heads) * layout.head_dim
-        if not self.append or end < width:
+        if not self.append or end < op.n or op.store not in ("kv", "latent"):
             return []
         out: list[Transfer | Own] = []
-        for member in members:
+        for member in op.members:
             begin = (member.context - member.tokens) * self._token_bytes
-            for rows in (member.rows.k, member.rows.v):
+            for rows in self._rows(member):
                 out.append(self._range(rows, member.channel, begin, begin + member.tokens * self._token_bytes))
         return out
 
-    def attended(self, members: Sequence[Member]) -> tuple[Own | None, int]:
+    def attended(self, op: NpuOp) -> tuple[Own | None, int]:
         """An ordinary tensor."""
-        return None, sum(m.tokens for m in members)
+        return None, sum(m.tokens for m in op.members)
 
     def pieces(self, member: Member, most_bytes: int) -> Iterator[tuple[int, int, Transfer | Own]]:
         """Keys and values in pieces of whole heads, or of so many tokens of one head where a head is too long."""
         layout, p = self.plan.layout, self.plan.npu.precision_bytes
         head_bytes = member.context * layout.head_dim * p
-        parts = min(layout.heads, ceil_div(2 * head_bytes * layout.heads, most_bytes))
+        each = len(self._rows(member))
+        parts = min(layout.heads, ceil_div(each * head_bytes * layout.heads, most_bytes))
         begin = 0
         for heads in split(layout.heads, parts):
-            pieces = ceil_div(2 * heads * head_bytes, most_bytes)
+            pieces = ceil_div(each * heads * head_bytes, most_bytes)
             for tokens in split(member.context, pieces):
                 if not heads or not tokens:
                     continue
                 size = heads * tokens * layout.head_dim * p
-                both = (self._range(rows, member.channel, begin, begin + size) for rows in (member.rows.k, member.rows.v))
-                yield heads, tokens, next(both) + next(both)
+                ranges = [self._range(rows, member.channel, begin, begin + size) for rows in self._rows(member)]
+                yield heads, tokens, sum(ranges[1:], ranges[0])
                 begin += size
 
 

@@ -54,8 +54,6 @@ class NeuPimsDevice:
     def __init__(self, config: SystemConfig, part: Architecture, *, fold: bool = True, commands: Sink | None = None):
         if config.npu is None:
             raise InputError(Problem("is missing", "the NPU, for example part: neupims-1ghz", key="npu"))
-        if part.latent:
-            raise InputError(Problem(f"{part.name} has multi-head latent attention", "per-head keys and values", key="workload.model"))
         self.config, self.part = config, part
         self.keys = shortcuts(config)
         self.plan = contend_plan(config)
@@ -67,12 +65,15 @@ class NeuPimsDevice:
         self.attention_in_memory = _in_memory(config)
         org, memory = config.memory.organization, config.memory
         self.geometry = Geometry(memory.channels, org.banks_per_channel, memory.rows, org.columns, memory.column_bytes)
-        self.layout = kv_layout(config, part.kv_heads, part.head_dim, part.heads // part.kv_heads)
+        if part.latent and self.spec.dataflow == "input-stationary":
+            raise InputError(Problem(f"{part.name} has multi-head latent attention, a matrix for each head", "weight-stationary,"
+                                     " output-stationary", key="npu.dataflow"))
+        self.layout = kv_layout(config, part.kv_heads, part.key_dim, part.heads // part.kv_heads, part.value_dim)
         slots = Slots(org.banks_per_channel, org.columns, memory.column_bytes, self.spec.precision_bytes, 0, VECTOR_ROWS, VECTOR_ROWS,
                       "vector_in_one_row" in self.keys)
         self.attention = AttentionPlan(self.layout, slots, self.spec, self.clock, self.keys, memory.channels)
         places = KvInChannel if self.attention_in_memory else KvOverChannels
-        self.kv = places(self.attention, self.geometry, "no_kv_append" not in self.keys)
+        self.kv = places(self.attention, self.geometry, "no_kv_append" not in self.keys, part.latent)
         self.tensors, self.kv_space = self._map()
         self._port = Port(self.clock.ticks(self.spec.link_cycles), self._step())
         numbers = range(memory.channels)
@@ -80,7 +81,8 @@ class NeuPimsDevice:
         self.fold = fold and commands is None and "unordered_requests" not in self.keys
         self.lanes = [Lane(self.plan, group, self._port, self.geometry, region, commands)
                       for group in ([numbers] if self.fold else [[n] for n in numbers])]
-        self.npu = Npu(self.spec, self.clock, self.tensors, self, self.kv, (part.heads, part.kv_heads, part.head_dim), self.keys)
+        heads = part.heads, part.kv_heads, part.key_dim, part.value_dim
+        self.npu = Npu(self.spec, self.clock, self.tensors, self, self.kv, heads, self.keys)
         self.now_ticks = 0
         self._tally = Tally(self, 0)
         self._token = 0
@@ -101,7 +103,8 @@ class NeuPimsDevice:
             for which in ("qkv", "ffn"):
                 for op in decoder_stage_ops(self.part, [Member(0, 0, 1, none)], which, layer, expert_tokens=(1,) * self.part.experts):
                     if op.kind == "gemm":
-                        tensors.place(op.weight, op.k * op.n * self.spec.precision_bytes)
+                        for one in op.by_head():
+                            tensors.place(one.weight, one.k * one.n * self.spec.precision_bytes)
                         if op.bias:
                             tensors.vector(op.weight + ".bias", op.n)
                     elif op.weight:
@@ -113,7 +116,7 @@ class NeuPimsDevice:
                                      " none for keys and values", "more devices (parallel.tensor, parallel.pipeline)", key="memory.rows"))
         tensors.limit(first)
         rows = memory.rows - first
-        return tensors, Space(memory.channels, rows, first, self.layout.page, self.layout.banks)
+        return tensors, Space(memory.channels, rows, first, self.layout.page, self.layout.banks, self.attention_in_memory)
 
     # ------------------------------------------------------------------ stages
 

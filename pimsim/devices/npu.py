@@ -8,7 +8,7 @@ order of their arrival, one a unit.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -58,11 +58,12 @@ class Memory(Protocol):
 class KvPlaces(Protocol):
     """Where new keys, values and queries of requests go."""
 
-    def stores(self, members: Sequence[Member], first: int, end: int) -> list[Transfer | Own]:
-        """What is stored when elements ``first`` to ``end`` of q, k and v are done."""
+    def stores(self, op: NpuOp, first: int, end: int) -> list[Transfer | Own]:
+        """What is stored when columns ``first`` to ``end`` of an operator that makes q, k or v are done."""
 
-    def attended(self, members: Sequence[Member]) -> tuple[Own | None, int]:
-        """Where the results of attention in memory lie (None: there are none), and the tokens whose attention is an ordinary tensor."""
+    def attended(self, op: NpuOp) -> tuple[Own | None, int]:
+        """Where the results of attention in memory lie (None: there are none), all or those of the operator's head, and the tokens whose
+        attention is an ordinary tensor."""
 
     def pieces(self, member: Member, most_bytes: int) -> Iterator[tuple[int, int, Transfer | Own]]:
         """Keys and values of a request in pieces of at most so many bytes: heads, tokens, and where they lie."""
@@ -103,11 +104,11 @@ class Npu:
 
     Args:
         vector_units: that operators may use in the present stage.
-        heads: query heads, key heads and elements of a head.
+        heads: query heads, key heads, elements of a key and of a value.
     """
 
     def __init__(self, spec: NpuSpec, clock: NpuClock, tensors: TensorMap, memory: Memory, kv: KvPlaces,
-                 heads: tuple[int, int, int], keys: frozenset[str]):
+                 heads: tuple[int, int, int, int], keys: frozenset[str]):
         self.spec, self.clock, self.tensors, self.memory, self.kv, self.heads, self.keys = (
             spec, clock, tensors, memory, kv, heads, keys)
         self.vector_units = spec.vector_units
@@ -160,18 +161,20 @@ class Npu:
     def gemm(self, op: NpuOp, work: Work) -> int:
         """A matrix product; returns when its last fold is done."""
         run = Pipeline(self.spec, self.clock, work.begin, self.keys)
-        cut = (halved_tiles if "halved_tiles" in self.keys else tiles)(self.spec, op.m, op.k, op.n)
-        work.macs = sum(tile.macs for tile in cut)
-        asked = [self._ask(op, work, tile, work.begin) for tile in cut[: self.spec.buffers]]
-        for number, tile in enumerate(cut):
+        cutter = halved_tiles if "halved_tiles" in self.keys else tiles
+        cut = [(part, tile) for part in op.by_head() for tile in cutter(self.spec, part.m, part.k, part.n)]
+        work.macs = sum(tile.macs for _, tile in cut)
+        asked = [self._ask(part, work, tile, work.begin) for part, tile in cut[: self.spec.buffers]]
+        for number, (part, tile) in enumerate(cut):
             if self.spec.dataflow == "input-stationary":
-                self._by_tokens(op, work, tile, asked[number], run)
+                self._by_tokens(part, work, tile, asked[number], run)
             else:
-                self._by_columns(op, work, tile, asked[number], run)
+                self._by_columns(part, work, tile, asked[number], run)
             if op.fused and number == len(cut) - 1:
                 self._fuse(op, work, run)
             if len(asked) < len(cut):
-                asked.append(self._ask(op, work, cut[len(asked)], run.streamed))
+                part, tile = cut[len(asked)]
+                asked.append(self._ask(part, work, tile, run.streamed))
             self._flush(work)
         work.busy_cycles = run.busy
         work.scratchpad_bytes += run.moved
@@ -250,7 +253,7 @@ class Npu:
         rows = end - first
         tops = range(tile.m[0], tile.m[1], spec.rows)
         weights = tensors.blocks(op.weight, op.k, op.n, pairs)
-        own = self._source(op, tile) if op.members and op.store != "kv" else []
+        own = self._source(op, tile) if op.members and op.store == "rows" else []
         if own and not isinstance(own[0], Transfer):  # what attention in memory has left in the channels
             activations = [self._read(work, what, tick) for what in own] if tile.fresh else []
             return Asked(cut, activations, [self._read(work, weights, tick), *([0] * (len(tops) - 1))], rows)
@@ -268,14 +271,17 @@ class Npu:
 
     def _source(self, op: NpuOp, tile: Tile) -> list[Transfer | Own]:
         """A tile's activations, and with the first tile the bias. What attention in memory has left in the channels is read as a whole."""
-        first, end = (ceil_div(k, self.spec.columns) for k in tile.k)
+        width, before = self.spec.columns, op.head * op.k
+        first, end = (ceil_div(before + k, width) for k in tile.k)
         bias = self.tensors.vector(op.weight + ".bias", op.n) if op.bias and not (tile.m[0] or tile.n[0] or tile.k[0]) else NOTHING
-        own, elsewhere = self.kv.attended(op.members) if op.members and op.store != "kv" else (None, op.m)
+        own, elsewhere = self.kv.attended(op) if op.members and op.store == "rows" else (None, op.m)
+        whole = op.k * max(op.heads, 1)
         if own is None or "no_attend_move_out" in self.keys:
-            return [self.tensors.columns(op.sources[0], op.m, op.k, first, end, *tile.m) + bias]
+            return [self.tensors.columns(op.sources[0], op.m, whole, first, end, *tile.m) + bias]
         if tile.m[0] or tile.k[0]:
             return []
-        rest = self.tensors.columns(op.sources[0], elsewhere, op.k) if elsewhere else NOTHING
+        end = ceil_div(before + op.k, width)
+        rest = self.tensors.columns(op.sources[0], elsewhere, whole, first, end) if elsewhere else NOTHING
         return [own, rest + bias] if len(rest) + len(bias) else [own]
 
     def _store_result(self, op: NpuOp, work: Work, tokens: tuple[int, int], columns: tuple[int, int], tick: int) -> None:
@@ -286,13 +292,12 @@ class Npu:
                 return
             size = min(op.m, op.n) * min(width, op.n - tokens[0]) * self.spec.precision_bytes
             work.waiting.append((self.tensors.part(op.result or "stored", max(size, 0)), tick))
-        elif op.store == "kv":
-            if tokens[1] == op.m:  # with the last of the tokens
-                for what in self.kv.stores(op.members, *columns):
-                    work.waiting.append((what, tick))
         elif op.store == "rows":
-            first, end = ceil_div(columns[0], width), ceil_div(columns[1], width)
-            work.waiting.append((self.tensors.columns(op.result, op.m, op.n, first, end, *tokens), tick))
+            first, end = (ceil_div(op.head * op.n + column, width) for column in columns)
+            work.waiting.append((self.tensors.columns(op.result, op.m, op.n * max(op.heads, 1), first, end, *tokens), tick))
+        elif op.store != "none" and tokens[1] == op.m:  # with the last of the tokens
+            for what in self.kv.stores(op, *columns):
+                work.waiting.append((what, tick))
 
     # ------------------------------------------------------------------ vectors
 
@@ -337,7 +342,7 @@ class Npu:
 
     def attention(self, op: NpuOp, work: Work) -> int:
         """Attention of requests whose keys and values come over the pins: scores, softmax, weighted sums, a piece at a time."""
-        spec, (queries, keys, size) = self.spec, self.heads
+        spec, (queries, keys, key_dim, value_dim) = self.spec, self.heads
         run = Pipeline(spec, self.clock, work.begin, self.keys)
         group = queries // keys
         pieces = [(member, heads, tokens, what) for member in op.members
@@ -350,13 +355,13 @@ class Npu:
             row = row_cycles(spec, "softmax", tokens)
             work.vector_cycles += heads * rows * row
             work.elements += heads * rows * tokens
-            work.macs += 2 * heads * rows * tokens * size
+            work.macs += heads * rows * tokens * (key_dim + value_dim)
             if run.serial:
-                run.add_attention(heads * rows, tokens, size, row, arrived)
+                run.add_attention(heads * rows, tokens, value_dim, row, arrived)
             else:
-                run.add_equal(heads, rows, size, tokens, arrived)
+                run.add_equal(heads, rows, key_dim, tokens, arrived)
                 vector_free = max(run.done, vector_free) + self.clock.ticks(ceil_div(heads * rows, self.vector_units) * row)
-                run.add_equal(heads, rows, tokens, size, vector_free)
+                run.add_equal(heads, rows, tokens, value_dim, vector_free)
             if number + 2 < len(pieces):
                 asked.append(self._read(work, pieces[number + 2][3], run.streamed))
         self._store(work, self.tensors.columns(op.result, op.m, op.n), run.done)

@@ -74,8 +74,8 @@ def contend_plan(config: DramConfig) -> ContendPlan:
     return ContendPlan(compiled, policy)
 
 
-def kv_layout(config: DramConfig, heads: int, head_dim: int, queries: int = 1) -> NeuPimsLayout:
-    """The KV layout of a system for so many heads.
+def kv_layout(config: DramConfig, heads: int, head_dim: int, queries: int = 1, value_dim: int = 0) -> NeuPimsLayout:
+    """The KV layout of a system for so many heads; ``value_dim``: elements of a value head (0: ``head_dim``).
 
     Raises:
         InputError: the memory has no compute units, or a number is not positive.
@@ -92,4 +92,5 @@ def kv_layout(config: DramConfig, heads: int, head_dim: int, queries: int = 1) -
         head_dim=head_dim,
         queries=queries,
         shared_rows=bool(config.compat.get("heads_share_rows")),
+        value_dim=value_dim,
     )

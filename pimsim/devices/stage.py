@@ -16,7 +16,7 @@ import numpy as np
 from pimsim.model.architecture import Architecture
 
 Unit = Literal["npu", "vector", "pim"]
-Store = Literal["rows", "kv", "none"]
+Store = Literal["rows", "kv", "latent", "query", "rotary_query", "none"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,9 +55,12 @@ class NpuOp:
         weight: [k x n] matrix; bias: whether n biases are read too (a gemm), or scale and shift (a norm).
         sources: tensors of m rows that are read: k wide for a gemm, n wide for a vector operator.
         result: tensor of m rows, n wide, that is written.
-        store: a gemm's results go to ``result`` (``rows``), or they are q, k and v of ``members`` and go to their channels (``kv``).
+        heads: > 0: as many matrices [k x n / heads] behind one another, one for each head's k elements of the source.
+        store: a gemm's results go to ``result`` (``rows``), or they are of ``members`` and go to their channels: q, k and v (``kv``),
+            or in latent attention the key with the value in it (``latent``), the heads' queries up to the rotary part (``query``, a matrix
+            a head) and from there (``rotary_query``).
         fused: vector operators on a gemm's results before they are stored: (kind, rows, elements of a row).
-        members: see ``attention`` and ``kv``; or whose attention is the source. m is the number of their new tokens.
+        members: see ``attention`` and ``store``; or whose attention is the source. m is the number of their new tokens.
     """
 
     name: str
@@ -72,6 +75,15 @@ class NpuOp:
     store: Store = "rows"
     fused: tuple[tuple[str, int, int], ...] = ()
     members: tuple[Member, ...] = ()
+    heads: int = 0
+    head: int = 0
+
+    def by_head(self) -> tuple[NpuOp, ...]:
+        """One product after the other; ``head`` says which of ``heads`` it is."""
+        if not self.heads:
+            return (self,)
+        width = self.n // self.heads
+        return tuple(replace(self, n=width, weight=f"{self.weight}.head{head}", head=head) for head in range(self.heads))
 
     @property
     def macs(self) -> int:
@@ -164,9 +176,9 @@ def decoder_stage_ops(part: Architecture, members: Sequence[Member], which: Lite
         return ()
     ops = _Ops(part, tokens, f"layer{layer}.", f"{batch}.")
     if which == "qkv":
-        return ops.qkv(members)
+        return ops.latent(members) if part.latent else ops.qkv(members)
     if which == "attention":
-        return (NpuOp("attention", "attention", tokens, part.heads * part.head_dim, result=ops.act("attended"), members=members),)
+        return (NpuOp("attention", "attention", tokens, part.heads * part.value_dim, result=ops.act("attended"), members=members),)
     return ops.ffn(members, part.sparse(layer), tuple(expert_tokens))
 
 
@@ -207,11 +219,39 @@ class _Ops:
                      (self.act(source),), store="kv", fused=fused, members=members)
         return (*ops, made)
 
+    def latent(self, members: tuple[Member, ...]) -> tuple[NpuOp, ...]:
+        """Norm, latent key, queries, which each head's matrix takes to the latent space (DeepSeek-V2, arXiv 2405.04434, 2.1.2)."""
+        arch, tokens = self.arch, self.tokens
+        rank, nope, rope = arch.kv_lora_rank, arch.qk_nope_head_dim, arch.qk_rope_head_dim
+        ops = [self.norm("attn.ln", "x", "normed")] if arch.norm_first else []
+        source, width = "normed" if arch.norm_first else "x", arch.hidden
+        key = self.gemm("attn.kv_a", source, "", width, rank + rope, arch.qkv_bias)
+        ops.append(replace(key, result="", store="latent", members=members, fused=((arch.norm, tokens, rank), ("rotary", tokens, rope))))
+        if arch.q_lora_rank:
+            ops.append(self.gemm("attn.q_a", source, "low", width, arch.q_lora_rank, arch.qkv_bias))
+            ops.append(self.vector("attn.q_a_norm", arch.norm, ("low",), "low", arch.q_lora_rank))
+            source, width = "low", arch.q_lora_rank
+        ops.append(self.gemm("attn.q", source, "query", width, arch.heads * nope, False))
+        turned = self.gemm("attn.q_rope", source, "", width, arch.heads * rope, False)
+        ops.append(replace(turned, result="", store="rotary_query", members=members, fused=(("rotary", arch.heads * tokens, rope),)))
+        absorbed = self.gemm("attn.q_absorb", "query", "", nope, arch.heads * rank, False)
+        return (*ops, replace(absorbed, result="", store="query", members=members, heads=arch.heads))
+
+    def projection(self, members: tuple[Member, ...]) -> list[NpuOp]:
+        """What attention leaves, to the width of the decoder; in latent attention each head's matrix takes it from the latent space."""
+        arch, hidden = self.arch, self.arch.hidden
+        if not arch.latent:
+            return [replace(self.gemm("attn.proj", "attended", "projected", arch.heads * arch.head_dim, hidden, arch.proj_bias),
+                            members=members)]
+        width = arch.heads * arch.v_head_dim
+        absorbed = self.gemm("attn.v_absorb", "attended", "values", arch.kv_lora_rank, width, False)
+        return [replace(absorbed, members=members, heads=arch.heads),
+                self.gemm("attn.proj", "values", "projected", width, hidden, arch.proj_bias)]
+
     def ffn(self, members: tuple[Member, ...], sparse: bool, expert_tokens: tuple[int, ...]) -> tuple[NpuOp, ...]:
         """Projection, residual, norm, FFN, residual."""
         arch, hidden = self.arch, self.arch.hidden
-        projection = self.gemm("attn.proj", "attended", "projected", arch.heads * arch.head_dim, hidden, arch.proj_bias)
-        ops = [replace(projection, members=members),
+        ops = [*self.projection(members),
                self.vector("attn.res", "add", ("projected", "x"), "middle", hidden)]
         source = "x" if arch.parallel_residual else "middle"
         if not arch.norm_first:

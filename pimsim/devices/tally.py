@@ -121,7 +121,8 @@ class Tally:
             score += layout.logit_counts(member.context)
             attend += layout.attend_counts(member.context)
         elements = sum(lane.attention.elements * len(lane.numbers) for lane in lanes)
-        results = len(members) * ceil_div(layout.heads * layout.queries * layout.head_dim * self.device.spec.precision_bytes, unit) * unit
+        result_bytes = layout.heads * layout.queries * layout.value_dim * self.device.spec.precision_bytes
+        results = len(members) * ceil_div(result_bytes, unit) * unit
         results = min(results, written)
         ends = max(lane.attention.logits_end for lane in lanes), max(lane.attention.end for lane in lanes)
         return [

@@ -8,9 +8,10 @@ One channel holds all of a request. A *row* here is one row of every bank of the
 * V is transposed: dimension d of a head lies in bank ``d % banks``, *tile* ``d // banks``; a row holds consecutive tokens, a *block*.
   P V: the vector buffer is filled with a block of a head's P, then each tile's row of that block is opened and multiplied.
 
-A head that is longer than a row takes several chunks, whose partial results the NPU adds. Rows are counted from 0 within a request;
-the caller says which rows of the channel those are (a KV allocator, or consecutive ones). :data:`Counts` are closed forms, written
-without the programs, so that a run can be checked against them.
+A head that is longer than a row takes several chunks, whose partial results the NPU adds. Multi-head latent attention (DeepSeek-V2,
+arXiv 2405.04434) is one key head that all query heads share, whose first elements are the value: they lie here twice. Rows are
+counted from 0 within a request; the caller says which rows of the channel those are (a KV allocator, or consecutive ones).
+:data:`Counts` are closed forms, written without the programs, so that a run can be checked against them.
 """
 
 from __future__ import annotations
@@ -58,6 +59,7 @@ class NeuPimsLayout:
         heads, head_dim: of the model, as much of it as one device holds (``heads`` are key heads; see ``queries``).
         queries: query heads that a key head serves (grouped-query attention). The vector buffer holds one query a key head, so
             that the rows are opened once for each.
+        value_dim: elements of a value head; 0: ``head_dim``, which is the key's.
         shared_rows: the V of all heads lies in the same rows (``compat.heads_share_rows``).
         vector_bank, vector_row: where GWRITE finds q and P. score_column: column of P in that row; q is at column 0.
 
@@ -76,12 +78,15 @@ class NeuPimsLayout:
     vector_bank: int = 0
     vector_row: int = 0
     score_column: int = 8
+    value_dim: int = 0
 
     def __post_init__(self) -> None:
         names = ("banks", "groups", "page", "lanes", "heads", "head_dim", "queries")
         wrong = [n for n in names if getattr(self, n) < 1]
         if wrong:
             raise InputError(Problem(f"{getattr(self, n)} is too few", "at least 1", key=n) for n in wrong)
+        if not self.value_dim:
+            object.__setattr__(self, "value_dim", self.head_dim)
 
     # ------------------------------------------------------------------ geometry
 
@@ -103,7 +108,7 @@ class NeuPimsLayout:
     @property
     def value_tiles(self) -> int:
         """Rows behind one another that the dimensions of a head take."""
-        return ceil_div(self.head_dim, self.banks)
+        return ceil_div(self.value_dim, self.banks)
 
     def key_tiles(self, tokens: int) -> int:
         """Tiles of ``tokens`` tokens."""
@@ -173,7 +178,7 @@ class NeuPimsLayout:
             composites=headers,
             computes=self.heads * self.queries * self.value_tiles * steps,
             group_activations=headers * self.groups,
-            macs=self.heads * self.queries * self.head_dim * tokens,
+            macs=self.heads * self.queries * self.value_dim * tokens,
         )
 
     def _head_parts(self) -> list[int]:
@@ -200,7 +205,7 @@ class NeuPimsLayout:
                 writes += [(1, bank, int(key_rows[self.key_row(tile, chunk)]), column) for column in columns]
         block, place = divmod(token, self.page)
         for head in range(self.heads):
-            for dimension in range(self.head_dim):
+            for dimension in range(self.value_dim):
                 tile, bank = divmod(dimension, self.banks)
                 row = self.value_row(head, block, tile, block + 1)
                 writes.append((1, bank, int(value_rows[row]), place // column_elements))

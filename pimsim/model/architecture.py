@@ -70,6 +70,16 @@ class Architecture:
         """Whether attention is multi-head latent attention."""
         return self.kv_lora_rank > 0
 
+    @property
+    def key_dim(self) -> int:
+        """Elements of a key head as it is cached: latent and rotary part, of one head that all queries share, in latent attention."""
+        return self.kv_lora_rank + self.qk_rope_head_dim if self.latent else self.head_dim
+
+    @property
+    def value_dim(self) -> int:
+        """Elements of a value head as it is cached; in latent attention they are the key's latent part."""
+        return self.kv_lora_rank if self.latent else self.head_dim
+
     def window(self, layer: int) -> int:
         """Attention window of ``layer`` in tokens; 0 where it attends to all."""
         return self.windows[layer] if self.windows else 0

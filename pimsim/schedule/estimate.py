@@ -3,7 +3,7 @@
 A vector is copied to the channel's buffer (GWRITE), then a row of all banks is opened and multiplied at a time (a tile):
 
     q K^T:  ceil(E / page) * (gwrite + ceil(context / banks) * tile)                  E = heads * head_dim
-    P V:    heads * ceil(context / page) * (gwrite + ceil(head_dim / banks) * tile)
+    P V:    heads * ceil(context / page) * (gwrite + ceil(value_dim / banks) * tile)         value_dim = head_dim but for latent attention
 
 The paper's figures are gwrite 100 and tile 184 cycles, page 512 elements and 32 banks (casys-kaist/NeuPIMs f299af3,
 trace-generator/channel_load_balancing.py). That script divides E among the devices of a tensor-parallel group but not the heads of
@@ -25,7 +25,7 @@ class MhaEstimate:
         tile_cycles: a row of all banks, opened and multiplied.
         page: elements of a row of one bank.
         banks: of a channel, all ranks together.
-        undivided_heads: heads counted for P V; 0: ``heads``.
+        undivided_heads: heads counted for P V; 0: ``heads``. value_dim: 0: ``head_dim``.
     """
 
     heads: int
@@ -35,6 +35,11 @@ class MhaEstimate:
     page: int = 512
     banks: int = 32
     undivided_heads: int = 0
+    value_dim: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.value_dim:
+            object.__setattr__(self, "value_dim", self.head_dim)
 
     def logit_cycles(self, context: int) -> int:
         """q K^T of one request that attends to ``context`` tokens, one layer."""
@@ -44,7 +49,7 @@ class MhaEstimate:
     def attend_cycles(self, context: int) -> int:
         """P V of one request that attends to ``context`` tokens, one layer."""
         heads = self.undivided_heads or self.heads
-        return heads * -(-context // self.page) * (self.gwrite_cycles + -(-self.head_dim // self.banks) * self.tile_cycles)
+        return heads * -(-context // self.page) * (self.gwrite_cycles + -(-self.value_dim // self.banks) * self.tile_cycles)
 
     def cycles(self, context: int) -> int:
         """Attention of one request, one layer."""

@@ -36,6 +36,7 @@ class PimLayout:
         layers, kv_heads, head_dim: of the model, as much of it as one device holds.
         page: elements of a row of one bank.
         banks: of a channel, all ranks together.
+        value_dim: elements of a value head; None: ``head_dim``; 0: values are kept with the keys (latent attention that is not in memory).
     """
 
     layers: int
@@ -43,6 +44,7 @@ class PimLayout:
     head_dim: int
     page: int = 512
     banks: int = 32
+    value_dim: int | None = None
 
     @property
     def k_chunks(self) -> int:
@@ -53,7 +55,7 @@ class PimLayout:
     @property
     def v_tiles(self) -> int:
         """Rows behind each other that a head's dimensions fill."""
-        return -(-self.head_dim // self.banks)
+        return -(-(self.head_dim if self.value_dim is None else self.value_dim) // self.banks)
 
     def rows(self, tokens: int) -> tuple[int, int]:
         """Rows for K and rows for V of ``tokens`` tokens, all layers together."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pimsim.config.scheduler import SchedulerConfig
-from pimsim.errors import InputError, Problem
 from pimsim.model.architecture import Architecture
 from pimsim.schedule.estimate import MhaEstimate
 from pimsim.schedule.iteration import Prefill, Settings, State, initial
@@ -17,7 +16,8 @@ from pimsim.schedule.parallel import Parallel, device_part
 class Space:
     """The memory that is left for keys and values: rows ``first_row`` .. ``first_row + rows`` of every bank of every channel.
 
-    ``page``: elements of a row of one bank; ``banks``: of a channel, all ranks together.
+    ``page``: elements of a row of one bank; ``banks``: of a channel, all ranks together. ``transposed``: values are kept by themselves, for
+    the memory multiplies them; otherwise a latent that is key and value is kept once.
     """
 
     channels: int
@@ -25,6 +25,14 @@ class Space:
     first_row: int = 0
     page: int = 512
     banks: int = 32
+    transposed: bool = True
+
+
+def kv_layout(part: Architecture, space: Space) -> PimLayout:
+    """The rows that keys and values of a device's part of the decoder take."""
+    if not part.latent:
+        return PimLayout(part.layers, part.kv_heads, part.head_dim, space.page, space.banks)
+    return PimLayout(part.layers, part.kv_heads, part.key_dim, space.page, space.banks, part.value_dim if space.transposed else 0)
 
 
 def prepare(config: SchedulerConfig, architecture: Architecture, parallel: Parallel, space: Space,
@@ -32,16 +40,12 @@ def prepare(config: SchedulerConfig, architecture: Architecture, parallel: Paral
     """The scheduler before the first request, for one device of ``parallel``.
 
     Raises:
-        InputError: a model that cannot be divided so, or whose keys and values have no fixed number of rows (latent attention);
-            fewer seats than pipeline stages.
+        InputError: a model that cannot be divided so, fewer seats than pipeline stages.
     """
-    if architecture.latent:
-        raise InputError(Problem(f"{architecture.name} has multi-head latent attention", "per-head keys and values",
-                                 key="workload.model"))
     part = device_part(architecture, parallel)
-    layout = PimLayout(part.layers, part.kv_heads, part.head_dim, space.page, space.banks)
-    estimate = MhaEstimate(part.heads, part.head_dim, config.estimate.gwrite_cycles, config.estimate.tile_cycles, space.page,
-                           space.banks, architecture.heads if config.estimate.undivided_heads else 0)
+    layout = kv_layout(part, space)
+    estimate = MhaEstimate(part.heads, part.key_dim, config.estimate.gwrite_cycles, config.estimate.tile_cycles, space.page,
+                           space.banks, architecture.heads if config.estimate.undivided_heads else 0, part.value_dim)
     settings = Settings(estimate, config.max_batch, parallel.pipeline, config.assignment, config.admission, prefill,
                         config.prefill_chunk, config.sub_batches, config.sub_batch_from)
     return initial(settings, KvSpace.empty(layout, space.channels, space.rows, space.first_row))

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 
@@ -35,12 +36,13 @@ FIRST_ROW = 64
 EXACT_INTEGERS = 4
 """Matrices hold whole numbers up to this: their sums are exact in binary32, so that every order gives the same."""
 MOST_FOLDS = 1024
+PARTS: tuple[Literal["qkv", "ffn"], ...] = ("qkv", "ffn")
 HALF_ULP = 2.0**-24
 
 
 @dataclass
 class _Request:
-    """A request with its cache as numpy has it: keys and values [layers, tokens, heads, head_dim]."""
+    """A request with its cache as numpy has it: keys and values [layers, tokens, heads, their elements]."""
 
     name: str
     keys: np.ndarray
@@ -56,15 +58,13 @@ def run(config: SystemConfig, workload: WorkloadConfig, seed: int) -> Findings:
         InputError: the model cannot be divided, or the system lacks something.
     """
     architecture = load_architecture(workload.model)
-    if architecture.latent:
-        raise InputError(Problem(f"{architecture.name} has multi-head latent attention", "per-head keys and values",
-                                 key="workload.model"))  # fmt: skip
     if config.npu is None:
         raise InputError(Problem("is missing", "the NPU", key="npu"))
     name = workload.model.removesuffix("/config.json").rsplit("/", 1)[-1]
     parallel = parallel_for(name, config.parallel.tensor, config.parallel.pipeline)
     part = device_part(replace(architecture, layers=min(architecture.layers, 2)), Parallel(parallel.tensor, 1))
-    layout = replace(kv_layout(config, part.kv_heads, part.head_dim, part.heads // part.kv_heads), shared_rows=False)
+    layout = replace(kv_layout(config, part.kv_heads, part.key_dim, part.heads // part.kv_heads, part.value_dim),
+                     shared_rows=False)
     session = Session(config, part, layout, contexts(workload, layout), np.random.default_rng(seed))
     spec, batch = config.npu.spec(), min(workload.batch, 64)
 
@@ -74,7 +74,8 @@ def run(config: SystemConfig, workload: WorkloadConfig, seed: int) -> Findings:
 
     lengths = ", ".join(map(str, session.contexts))
     return Findings((f"attention of requests of {lengths} tokens in one channel, layers 0 and {part.layers - 1}, "
-                     f"one device of {parallel.tensor}", f"matrices of layer 0 for {batch} requests, {spec.dataflow}"), found())
+                     f"one device of {parallel.tensor}",
+                     f"matrices of layers 0 and {part.layers - 1} for {batch} requests, {spec.dataflow}"), found())
 
 
 def contexts(workload: WorkloadConfig, layout: NeuPimsLayout) -> list[int]:
@@ -90,7 +91,7 @@ class Session:
 
     def __init__(self, config: SystemConfig, part: Architecture, layout: NeuPimsLayout, lengths: list[int], random: np.random.Generator):
         self.part, self.layout, self.contexts, self.random = part, layout, lengths, random
-        self.places = PimLayout(part.layers, part.kv_heads, part.head_dim, layout.page, layout.banks)
+        self.places = PimLayout(part.layers, part.kv_heads, part.key_dim, layout.page, layout.banks, part.value_dim)
         a, b, c = (sum(self.places.rows(tokens)) for tokens in lengths)
         rows = max(a + b, b + c)
         self.space = KvSpace.empty(self.places, 1, rows, FIRST_ROW)
@@ -118,7 +119,11 @@ class Session:
         assert given is not None
         self.space, held = given
         shape = (self.part.layers, most, self.layout.heads, self.layout.head_dim)
-        keys, values = (self.random.standard_normal(shape).astype(np.float16) for _ in range(2))
+        keys = self.random.standard_normal(shape).astype(np.float16)
+        if self.part.latent:
+            values = keys[..., : self.layout.value_dim]
+        else:
+            values = self.random.standard_normal(shape).astype(np.float16)
         request = _Request(name, keys, values, held, tokens)
         for layer in range(self.part.layers):
             self.channel.preload(keys[layer, :tokens], values[layer, :tokens], *self._rows(request, layer))
@@ -159,8 +164,8 @@ class Session:
             scores = self.channel.scores(query, tokens, key_rows)
             yield _compared("score", scores, ordered_scores(query, keys, layout), np.einsum("hd,thd->ht", *_wide(query, keys)),
                             np.einsum("hd,thd->ht", *map(np.abs, _wide(query, keys))), layout.head_dim, place)
-            weights = softmax(scores / np.float32(np.sqrt(layout.head_dim)))
-            yield _softmax_check(scores, weights, layout.head_dim, place)
+            weights = softmax(scores / np.float32(np.sqrt(self.part.head_dim)))
+            yield _softmax_check(scores, weights, self.part.head_dim, place)
             rounded = weights.astype(np.float16)
             got = self.channel.attended(rounded, tokens, value_rows)
             yield _compared("attend", got, ordered_sums(rounded, values, layout), np.einsum("ht,thd->hd", *_wide(rounded, values)),
@@ -231,14 +236,17 @@ def _softmax_check(scores: np.ndarray, weights: np.ndarray, head_dim: int, place
 
 
 def matrices(config: SystemConfig, spec: NpuSpec, part: Architecture, batch: int, random: np.random.Generator) -> Iterator[Check]:
-    """Every weight matrix of a layer on the arrays, its blocks read from where the memory has them."""
+    """Every weight matrix of the first and the last layer on the arrays, its blocks read from where the memory has them; of those that
+    each head has, one."""
     none = LayerRows(np.zeros(0, np.int64), np.zeros(0, np.int64))
     members = [Member(n, 0, 1, none) for n in range(batch)]
     seen = set()
-    for op in (*decoder_stage_ops(part, members, "qkv"), *decoder_stage_ops(part, members, "ffn")):
-        if op.kind == "gemm" and (op.k, op.n) not in seen:
-            seen.add((op.k, op.n))
-            yield _gemm(config, spec, op.name, op.m, op.k, op.n, random)
+    every = (op for layer in (0, part.layers - 1) for which in PARTS for op in decoder_stage_ops(part, members, which, layer))
+    for op in every:
+        first = op.by_head()[0]
+        if op.kind == "gemm" and (first.k, first.n) not in seen:
+            seen.add((first.k, first.n))
+            yield _gemm(config, spec, op.name, first.m, first.k, first.n, random)
 
 
 def _gemm(config: SystemConfig, spec: NpuSpec, name: str, m: int, k: int, n: int, random: np.random.Generator) -> Check:

@@ -11,8 +11,9 @@ from pimsim.config import load_system
 from pimsim.devices.neupims import NeuPimsDevice
 from pimsim.devices.stage import LayerRows, Member, StageRecord, StageWork, decoder_stage_ops
 from pimsim.model.importer import load_architecture
-from pimsim.schedule.kv import KvSpace, PimLayout, Ranges
+from pimsim.schedule.kv import KvSpace, Ranges
 from pimsim.schedule.parallel import Parallel, device_part
+from pimsim.schedule.setting import kv_layout
 from pimsim.sim.stage import Gemm, run_gemm
 
 MODEL, DEVICES = "gpt3-7b", 4
@@ -72,7 +73,7 @@ def equal_members(device: NeuPimsDevice, batch: int, context: int, channels: int
 def members(device: NeuPimsDevice, requests: Sequence[tuple[int, int]]) -> list[Member]:
     """Requests given as (context, channel), with rows of their channels."""
     space, part = device.kv_space, device.part
-    layout = PimLayout(1, part.kv_heads, part.head_dim, space.page, space.banks)
+    layout = kv_layout(replace(part, layers=1), space)
     kv = KvSpace.empty(layout, space.channels, space.rows, space.first_row)
     out = []
     for number, (context, channel) in enumerate(requests):
@@ -84,7 +85,7 @@ def members(device: NeuPimsDevice, requests: Sequence[tuple[int, int]]) -> list[
 
 
 def _rows(ranges: Ranges) -> np.ndarray:
-    return np.concatenate([np.arange(first, first + count, dtype=np.int64) for first, count in ranges])
+    return np.concatenate([np.zeros(0, np.int64), *(np.arange(first, first + count, dtype=np.int64) for first, count in ranges)])
 
 
 def attention(device: NeuPimsDevice, batch: Sequence[Member]) -> StageRecord:

@@ -23,6 +23,8 @@ SMALL = Architecture(name="small", family="gpt2", layers=1, hidden=512, heads=4,
                      max_position=4096)
 GROUPED = replace(SMALL, name="grouped", kv_heads=2, position="rotary", rotary_dim=128, norm="rmsnorm", norm_bias=False, gated_ffn=True,
                   activation="silu")
+LATENT = replace(GROUPED, name="latent", kv_heads=1, head_dim=192, rotary_dim=64, kv_lora_rank=512, qk_nope_head_dim=128,
+                 qk_rope_head_dim=64, v_head_dim=128)
 MIXED = [(300, 0), (40, 0), (17, 1), (600, 2), (40, 3), (513, 5), (64, 5), (1, 9)]
 UNIFORM = [(100, channel) for channel in range(32)]
 
@@ -55,7 +57,7 @@ def gemm(m: int, k: int, n: int, bias: bool = True) -> NpuOp:
 
 
 @pytest.mark.parametrize("system", ["neupims", "npu-pim", "npu-only"])
-@pytest.mark.parametrize("part", [SMALL, GROUPED], ids=lambda part: part.name)
+@pytest.mark.parametrize("part", [SMALL, GROUPED, LATENT, replace(LATENT, q_lora_rank=96)], ids=["small", "grouped", "latent", "low"])
 def test_all_laws_hold(system: str, part: Architecture) -> None:
     records = stages(device(system, part=part), MIXED)
     assert all(law is True for record in records for law in record.checks.values())
@@ -158,10 +160,62 @@ def test_keys_and_values_are_written_where_attention_reads_them() -> None:
     record = at.stage(StageWork("A", decoder_stage_ops(at.part, batch, "qkv")))
     # q: 16 columns, k: 16 columns, v: one column of each of 512 dimensions
     assert record.bytes_written == 64 * (16 + 16 + 512) + 2 * 512
-    writes = [w for w in at.kv.stores(batch, 0, 3 * 512)][0].places(4)  # type: ignore[union-attr]
+    made = next(op for op in decoder_stage_ops(at.part, batch, "qkv") if op.store == "kv")
+    writes = at.kv.stores(made, 0, 3 * 512)[0].places(4)  # type: ignore[union-attr]
     mine = set(batch[0].rows.k.tolist()) | set(batch[0].rows.v.tolist())
     expected = {tuple(w[1:]) for w in at.layout.append(32, batch[0].rows.k, batch[0].rows.v, 32).tolist()}
     assert {place for place in zip(*(part.tolist() for part in writes), strict=True) if place[1] in mine} == expected
+
+
+def stored(at: NeuPimsDevice, batch: Sequence[Member], store: str, channel: int) -> list[tuple[int, int, int]]:
+    """Bank, row and column of everything that a layer's operators of one kind store in a channel."""
+    ops = [one for op in decoder_stage_ops(at.part, batch, "qkv") if op.store == store for one in op.by_head()]
+    writes = [own.places(channel) for op in ops for own in at.kv.stores(op, 0, op.n)]  # type: ignore[union-attr]
+    return [place for parts in writes for place in zip(*(part.tolist() for part in parts), strict=True)]
+
+
+def test_a_latent_is_written_as_key_and_transposed_as_value() -> None:
+    at = device(part=LATENT)
+    batch = members(at, [(33, 4)])
+    rows = batch[0].rows
+    places = stored(at, batch, "latent", 4)
+    assert set(places) == {tuple(w[1:]) for w in at.layout.append(32, rows.k, rows.v, 32).tolist()}
+    assert len(places) == 576 // 32 + 512
+
+
+def test_a_latent_query_fills_the_rows_that_its_two_chunks_are_copied_from() -> None:
+    at = device(part=LATENT)
+    batch = members(at, [(33, 4)])
+    places = stored(at, batch, "query", 4) + stored(at, batch, "rotary_query", 4)
+    expected = [at.attention.slots.vectors(range(8), [512] * 4 + [64] * 4)]  # of four heads: the latent part, then the rotary part
+    assert sorted(places) == sorted(zip(*(part.tolist() for part in expected[0]), strict=True))
+
+
+def test_latents_are_written_once_where_the_npu_attends() -> None:
+    at = device("npu-only", part=LATENT)
+    batch = members(at, [(33, 4)])
+    made = next(op for op in decoder_stage_ops(at.part, batch, "qkv") if op.store == "latent")
+    assert [what.units for what in at.kv.stores(made, 0, made.n)] == [576 * 2 // 64]  # type: ignore[union-attr]
+    assert len(batch[0].rows.v) == 0
+
+
+def test_each_head_reads_its_part_of_what_attention_left_once() -> None:
+    at = device(part=LATENT)
+    batch = members(at, [(64, 0), (100, 1)])
+    op = next(op for op in decoder_stage_ops(at.part, batch, "ffn") if op.name == "attn.v_absorb")
+    read = []
+    for one in op.by_head():
+        own, elsewhere = at.kv.attended(one)
+        assert own is not None and not elsewhere
+        read += list(zip(*(part.tolist() for part in own.places(1)), strict=True))
+    assert len(read) == len(set(read)) == 4 * 512 // 32
+
+
+def test_attention_on_the_npu_reads_a_latent_once() -> None:
+    at = device("npu-only", part=LATENT)
+    batch = members(at, [(64, 0)])
+    record = at.stage(StageWork("B", decoder_stage_ops(at.part, batch, "attention")))
+    assert (record.ops[0].bytes_read, record.ops[0].macs) == (64 * 576 * 2, 4 * 64 * (576 + 512))
 
 
 def test_tokens_of_a_prompt_share_the_columns_of_v() -> None:
@@ -256,9 +310,9 @@ def test_a_model_that_does_not_fit_is_refused() -> None:
         device(part=replace(SMALL, layers=40, hidden=16384, heads=128, kv_heads=128, ffn=65536))
 
 
-def test_latent_attention_is_refused() -> None:
-    with pytest.raises(InputError, match="latent"):
-        device(part=replace(SMALL, kv_lora_rank=64))
+def test_a_matrix_for_each_head_is_refused_where_activations_stay() -> None:
+    with pytest.raises(InputError, match="npu.dataflow: latent has multi-head latent attention.*weight-stationary"):
+        device("neupims-authors", part=LATENT)
 
 
 @pytest.mark.parametrize("placement", ["placement.attention=asic", "placement.softmax=gpu"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -26,6 +28,21 @@ def test_macs_of_a_layer_are_those_of_the_model(model: str) -> None:
     assert sum(op.macs for op in layer(model)) == len(BATCH) * active // arch.layers
 
 
+@pytest.mark.parametrize("model", ["deepseek-v2-lite", "deepseek-v3"])
+def test_macs_of_absorbed_attention_are_those_of_the_matrices_that_it_takes_in(model: str) -> None:
+    arch = load_architecture(model)
+    dense = replace(arch, layers=1, dense_layers=(0,))
+    counts = dense.parameters()
+    ops = [op for which in ("qkv", "ffn") for op in decoder_stage_ops(dense, BATCH, which)]  # type: ignore[arg-type]
+    assert sum(op.macs for op in ops) == len(BATCH) * (counts["active"] - counts["embedding"])
+
+
+def test_devices_divide_the_heads_of_latent_attention_and_not_the_latent() -> None:
+    one, two = ({op.name: op for op in layer("deepseek-v2-lite", tensor)} for tensor in (1, 2))
+    assert one["attn.kv_a"].n == two["attn.kv_a"].n == 512 + 64
+    assert [(two[name].heads, 2 * two[name].macs == one[name].macs) for name in ("attn.q_absorb", "attn.v_absorb")] == [(8, True)] * 2
+
+
 @pytest.mark.parametrize("model", ["gpt3-7b", "llama-2-70b"])
 def test_four_devices_share_the_macs(model: str) -> None:
     assert 4 * sum(op.macs for op in layer(model, 4)) == sum(op.macs for op in layer(model))
@@ -38,7 +55,7 @@ def test_a_gpt_layer_is_what_neupims_runs() -> None:
 
 def test_what_an_operator_reads_has_been_written_before_it() -> None:
     written = {".x", ".attended"}
-    for model in ("gpt3-7b", "llama-3-8b", "gpt-neox-20b", "mixtral-8x7b", "opt-350m"):
+    for model in ("gpt3-7b", "llama-3-8b", "gpt-neox-20b", "mixtral-8x7b", "opt-350m", "deepseek-v2-lite", "deepseek-v3"):
         for op in layer(model):
             assert set(op.sources) <= written, (model, op.name)
             written.add(op.result)

@@ -21,6 +21,7 @@ LAYOUTS = st.builds(
     head_dim=st.sampled_from((4, 16, 32, 48, 96, 128)),
     queries=st.sampled_from((1, 1, 2)),
     shared_rows=st.booleans(),
+    value_dim=st.sampled_from((0, 0, 8, 40)),
 )
 GPT3_7B = NeuPimsLayout(banks=32, groups=8, page=512, lanes=16, heads=8, head_dim=128)
 
@@ -43,7 +44,7 @@ def test_logit_program_and_closed_form_agree(layout: NeuPimsLayout, tokens: int)
 @given(LAYOUTS, st.integers(1, 1200))
 def test_attend_program_and_closed_form_agree(layout: NeuPimsLayout, tokens: int) -> None:
     expected = layout.attend_counts(tokens)
-    assert counted(layout, layout.attend(tokens), layout.heads * layout.queries * layout.head_dim * tokens) == expected
+    assert counted(layout, layout.attend(tokens), layout.heads * layout.queries * layout.value_dim * tokens) == expected
 
 
 @pytest.mark.parametrize(

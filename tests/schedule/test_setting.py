@@ -7,8 +7,8 @@ from pimsim.config.scheduler import SchedulerConfig
 from pimsim.errors import InputError
 from pimsim.model.importer import load_architecture
 from pimsim.schedule.kv import PimLayout
-from pimsim.schedule.parallel import parallel_for
-from pimsim.schedule.setting import Space, prepare
+from pimsim.schedule.parallel import Parallel, device_part, parallel_for
+from pimsim.schedule.setting import Space, kv_layout, prepare
 
 
 def config(*overrides: str) -> SchedulerConfig:
@@ -60,6 +60,13 @@ def test_links_have_units() -> None:
     assert (parallel.link.bandwidth, parallel.link.latency) == (300 * 10**9, 10**9)
 
 
-def test_latent_attention_is_refused() -> None:
-    with pytest.raises(InputError, match="workload.model: .* has multi-head latent attention"):
-        prepare(config(), load_architecture("deepseek-v2-lite"), parallel_for("deepseek-v2-lite"), Space(32, 1000))
+@pytest.mark.parametrize(("transposed", "rows"), [(True, (27 * 2 * 2, 27 * 16)), (False, (27 * 2 * 2, 0))])
+def test_a_latent_is_kept_as_key_and_where_the_memory_multiplies_as_value(transposed: bool, rows: tuple[int, int]) -> None:
+    part = device_part(load_architecture("deepseek-v2-lite"), Parallel(2))
+    assert kv_layout(part, Space(32, 1000, transposed=transposed)).rows(33) == rows
+
+
+def test_the_estimate_of_latent_attention_has_keys_and_values_of_their_own_width() -> None:
+    state = prepare(config(), load_architecture("deepseek-v2-lite"), Parallel(2), Space(32, 10_000))
+    # eight heads of 576 and 512 elements: nine rows of keys, sixteen of values for each
+    assert state.settings.estimate.cycles(33) == 9 * (100 + 2 * 184) + 8 * (100 + 16 * 184)

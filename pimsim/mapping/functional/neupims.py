@@ -35,7 +35,7 @@ class Channel:
     # ------------------------------------------------------------------ the cache
 
     def append(self, token: int, keys: np.ndarray, values: np.ndarray, key_rows: np.ndarray, value_rows: np.ndarray) -> int:
-        """Add a token by the writes that the mapping says; keys and values [heads, head_dim].
+        """Add a token by the writes that the mapping says; keys [heads, head_dim], values [heads, value_dim].
 
         Returns:
             elements of the token that no write covers.
@@ -50,7 +50,7 @@ class Channel:
         return sum(map(len, by_column.values()))
 
     def preload(self, keys: np.ndarray, values: np.ndarray, key_rows: np.ndarray, value_rows: np.ndarray) -> None:
-        """Put tokens 0, 1, ... there at once, by the geometry; keys and values [tokens, heads, head_dim]."""
+        """Put tokens 0, 1, ... there at once, by the geometry; keys and values [tokens, heads, their elements]."""
         for token in range(len(keys)):
             for bank, row, place, number in self._elements(token, keys[token], values[token], key_rows, value_rows):
                 self.cells[row, bank, place] = number
@@ -67,6 +67,7 @@ class Channel:
                 part, element = divmod(d, layout.page)
                 row = int(key_rows[tile * layout.key_chunks + group * layout.head_chunks + part])
                 yield bank, row, inside * layout.head_dim + element, keys[head, d]
+            for d in range(layout.value_dim):
                 row = int(value_rows[(block * layout.heads + head) * layout.value_tiles + d // layout.banks])
                 yield d % layout.banks, row, at_place, values[head, d]
 
@@ -87,7 +88,7 @@ class Channel:
         return out[:, :tokens]
 
     def attended(self, weights: np.ndarray, tokens: int, value_rows: np.ndarray) -> np.ndarray:
-        """P V: float32 [query heads, head_dim] of ``weights`` [query heads, tokens]."""
+        """P V: float32 [query heads, value_dim] of ``weights`` [query heads, tokens]."""
         layout = self.layout
         blocks = layout.blocks(tokens)
         vectors = [weights[query, block * layout.page : (block + 1) * layout.page]
@@ -98,7 +99,7 @@ class Channel:
             for _ in range(blocks):
                 for tile in range(layout.value_tiles):
                     out[query, tile * layout.banks : (tile + 1) * layout.banks] += next(results)
-        return out[:, : layout.head_dim]
+        return out[:, : layout.value_dim]
 
     def _query_vectors(self, query: np.ndarray) -> list[np.ndarray]:
         """What GWRITE copies, in order: for every chunk, one query of each key head of it."""

@@ -24,7 +24,7 @@ class Estimates:
     Attributes:
         queries: query heads that a key head serves. bandwidth_bytes_per_s: of all the memory's pins.
         kv_bytes_per_s: at which the NPU reads keys and values: of one channel where a request's lie in one, for requests come in turn.
-        pim_macs_per_tick: peak of all banks' units; 0: there are none.
+        pim_macs_per_tick: peak of all banks' units; 0: there are none. latent: values are part of the keys.
     """
 
     npu: NpuSpec
@@ -34,6 +34,7 @@ class Estimates:
     tick_fs: int
     queries: int = 1
     pim_macs_per_tick: int = 0
+    latent: bool = False
 
     def bound_ticks(self, record: StageRecord) -> int:
         """What a stage cannot take less than: its MACs over the peak of the unit that does them, its bytes over the pins'."""
@@ -64,11 +65,12 @@ class Estimates:
 
     def on_npu_ticks(self, members: Iterable[tuple[int, int]]) -> int:
         """Attention of (new tokens, context) on the NPU: the slower of its MACs and its reading of keys and values."""
-        width = 2 * self.attention.heads * self.attention.head_dim
+        keys, values = (self.attention.heads * size for size in (self.attention.head_dim, self.attention.value_dim))
+        width = keys + values
         macs = moved = 0
         for tokens, context in members:
             macs += tokens * context * width * self.queries
-            moved += context * width * self.npu.precision_bytes
+            moved += context * (keys if self.latent else width) * self.npu.precision_bytes
         fs = max(macs * 10**15 // (self.npu.peak_macs_per_cycle * self.npu.clock_hz), moved * 10**15 // self.kv_bytes_per_s)
         return fs // self.tick_fs
 

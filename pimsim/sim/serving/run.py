@@ -203,7 +203,7 @@ def _estimates(config: SystemConfig, part: Architecture, state: State, tick_fs: 
         pim_macs = config.memory.channels * banks * config.pim.lanes // max(timing["BL"], timing["tCCDL"])
     pins = pin_bandwidth(config)
     return Estimates(config.npu.spec(), replace(state.settings.estimate, heads=part.kv_heads, undivided_heads=0), pins,
-                     pins if unit == NPU else pins // config.memory.channels, tick_fs, part.heads // part.kv_heads, pim_macs)
+                     pins if unit == NPU else pins // config.memory.channels, tick_fs, part.heads // part.kv_heads, pim_macs, part.latent)
 
 
 def pin_bandwidth(config: SystemConfig) -> int:
