@@ -20,10 +20,11 @@ _LOADERS = {
     "asic": "load_asic",
     "npu": "load_npu",
     "efficiency": "load_efficiency",
+    "area": "load_area",
     "workload": "load_workload",
 }
 _MARKS = {"axes": "sweep", "kind": "system", "model": "workload", "memory": "dram", "asic": "asic", "npu": "npu",
-          "efficiency": "efficiency"}  # fmt: skip
+          "efficiency": "efficiency", "area": "area"}  # fmt: skip
 """Top-level key -> the kind of YAML file that has it; the first one found decides."""
 
 
@@ -36,6 +37,8 @@ def command(name: str, kind: str | None, overrides: tuple[str, ...], as_json: bo
     """Show what NAME (or a file) resolves to: a system, part or workload with the source of every number; a model's
     parameters, KV cache and MACs; a sweep's axes."""
     kind = kind or _kind_of(name)
+    if kind in ("model", "sweep") and overrides:
+        raise InputError(Problem(f"a {kind} has no values to override", "none", file="--set"))
     if kind == "model":
         facts = _model(name)
     elif kind == "sweep":
@@ -50,7 +53,7 @@ def command(name: str, kind: str | None, overrides: tuple[str, ...], as_json: bo
 
 
 def _kind_of(name: str) -> str:
-    for kind in ("system", "dram", "asic", "npu", "efficiency", "workload", "model", "sweep"):
+    for kind in ("system", "dram", "asic", "npu", "efficiency", "area", "workload", "model", "sweep"):
         if name in assets.list_assets(kind):
             return kind
     if name.endswith(".json"):

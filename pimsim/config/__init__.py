@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pimsim.config.area import AreaPart
     from pimsim.config.asic import AsicConfig
     from pimsim.config.baseline import BaselineConfig, BaselineSystem, EfficiencyPart, IdealConfig
     from pimsim.config.controller import ControllerConfig
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
         load,
         load_any,
         load_any_and_workload,
+        load_area,
         load_asic,
         load_dram,
         load_efficiency,
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
     from pimsim.config.workload import WorkloadConfig
 
 _HOME = {
+    "AreaPart": "area",
     "AsicConfig": "asic",
     "AsicPart": "system",
     "BaselineConfig": "baseline",
@@ -68,6 +71,7 @@ _HOME = {
     "load": "loader",
     "load_any": "loader",
     "load_any_and_workload": "loader",
+    "load_area": "loader",
     "load_asic": "loader",
     "load_dram": "loader",
     "load_efficiency": "loader",
@@ -82,6 +86,7 @@ _HOME = {
 }
 
 __all__ = [
+    "AreaPart",
     "AsicConfig",
     "AsicPart",
     "BaselineConfig",
@@ -107,6 +112,7 @@ __all__ = [
     "load",
     "load_any",
     "load_any_and_workload",
+    "load_area",
     "load_asic",
     "load_dram",
     "load_efficiency",

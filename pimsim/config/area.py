@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pimsim.config.base import Config
+from pimsim.config.base import Config, Described
 from pimsim.config.quantity import Area, Factor, Fraction
 
 
@@ -29,3 +29,9 @@ class AreaConfig(Config):
     """a processing element of a systolic array"""
     vector_lane: Area | None = None
     """a lane of a vector unit"""
+
+
+class AreaPart(Described):
+    """Areas by themselves, as ``hwconfigs/area/`` has them."""
+
+    area: AreaConfig

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from pimsim import assets
 from pimsim.config import document as yaml
 from pimsim.config import layer
+from pimsim.config.area import AreaPart
 from pimsim.config.base import Config, Described
 from pimsim.config.baseline import BASELINES, BaselineConfig, BaselineSystem, EfficiencyPart, IdealConfig, mark_assumed
 from pimsim.config.document import Document, Place
@@ -34,6 +35,7 @@ _MODELS: dict[str, type[Described]] = {
     "baseline": BaselineConfig,
     "ideal-non-pim": IdealConfig,
     "efficiency": EfficiencyPart,
+    "area": AreaPart,
     "workload": WorkloadConfig,
     "sweep": SweepConfig,
 }
@@ -87,6 +89,11 @@ def load_npu(part: str | Path, overrides: Sequence[str] = ()) -> NpuPart:
 def load_efficiency(part: str | Path, overrides: Sequence[str] = ()) -> EfficiencyPart:
     """The efficiencies of a shipped name or a YAML file. Raises :class:`InputError` with every problem found."""
     return _load_part(EfficiencyPart, "efficiency", part, overrides)
+
+
+def load_area(part: str | Path, overrides: Sequence[str] = ()) -> AreaPart:
+    """The areas of a shipped name or a YAML file. Raises :class:`InputError` with every problem found."""
+    return _load_part(AreaPart, "area", part, overrides)
 
 
 def _load_part(model: type[M], kind: str, part: str | Path, overrides: Sequence[str]) -> M:

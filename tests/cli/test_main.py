@@ -209,6 +209,23 @@ def test_show_refuses_overrides_that_it_would_ignore(name: str, path: str, capsy
     assert (code, err.partition(";")[0]) == (2, f"--set: nothing here has '{path}'")
 
 
+@pytest.mark.parametrize("kind", ["model", "sweep"])
+def test_show_of_what_has_nothing_to_override_refuses_overrides(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
+    name = next(iter(assets.list_assets(kind)))
+    code, _, err = run(capsys, "show", name, "--kind", kind, "--set", "workload.batch=2")
+    assert (code, err) == (2, f"--set: a {kind} has no values to override; none\n")
+
+
+@pytest.mark.parametrize("kind", assets.KINDS)
+def test_show_shows_every_kind_that_ships(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
+    name = next(iter(assets.list_assets(kind)))
+    assert shown(capsys, name, "--kind", kind)["name"] == name
+
+
+def test_show_finds_a_set_of_areas_by_its_name(capsys: pytest.CaptureFixture[str]) -> None:
+    assert shown(capsys, "28nm")["kind"] == "area"
+
+
 def test_show_counts_unverified_numbers(capsys: pytest.CaptureFixture[str]) -> None:
     facts = shown(capsys, "pim-gpt")
     _, out, _ = run(capsys, "show", "pim-gpt")
