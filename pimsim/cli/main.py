@@ -12,7 +12,6 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from pathlib import Path
 
 import click
 
@@ -38,7 +37,7 @@ COMMANDS: dict[str, str] = {
     "show": "show a configuration and its sources, or a model's size",
     "schema": "print the JSON Schema of a kind of YAML file",
 }
-"""Name -> one line of help, in the order of ``pimsim --help``. A name without its module in this folder is left out."""
+"""Name -> one line of help, in the order of ``pimsim --help``."""
 
 DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
@@ -52,8 +51,7 @@ class _Commands(click.Group):
     """The group of all sub-commands, each imported when it is run."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        here = Path(__file__).parent
-        return [name for name in COMMANDS if (here / f"{name}.py").is_file()]
+        return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in self.list_commands(ctx):

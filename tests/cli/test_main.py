@@ -62,8 +62,9 @@ def test_every_sub_command_has_help(name: str, capsys: pytest.CaptureFixture[str
 
 
 def test_every_module_of_the_folder_is_a_command_or_known_helper() -> None:
-    modules = {path.stem for path in Path(cli.__file__).parent.glob("*.py")} - {"__init__", "main", "option", "micro_gemv"}
-    assert {name for name in modules if name not in cli.COMMANDS and hasattr(_imported(name), "command")} == set()
+    modules = {path.stem for path in Path(cli.__file__).parent.glob("*.py")} - {"__init__", "main", "option"}
+    own = {name for name in modules if not name.startswith("micro_")}  # those are commands of micro
+    assert {name for name in own if hasattr(_imported(name), "command")} == set(cli.COMMANDS)
 
 
 def _imported(name: str) -> Any:
