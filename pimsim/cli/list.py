@@ -12,7 +12,7 @@ from pimsim.cli.option import emit_json, json_option
 @click.argument("kind", required=False)
 @json_option
 def command(kind: str | None, as_json: bool) -> None:
-    """List what ships: systems, DRAM parts, ASICs, NPUs, efficiencies of baselines, workloads, models and sweeps, or only one KIND of them."""
+    """List what ships: systems, parts (DRAM, ASIC, NPU, area, efficiency), workloads, models and sweeps, or only one KIND of them."""
     kinds = assets.KINDS if kind is None else (kind,)
     found = {name: list(assets.list_assets(name)) for name in kinds}
     if as_json:

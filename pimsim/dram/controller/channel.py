@@ -59,8 +59,8 @@ class Channel:
         """Add requests, int64 [n, 5]: arrival tick, 1 for a write, flat bank, row, column. Arrivals never go back.
 
         Raises:
-            ValueError: an arrival lies before the one ahead of it or the tick advanced to, a bank, row or column outside the part, numbers that are not whole.
-                Nothing is sent then.
+            ValueError: an arrival lies before the one ahead of it or the tick advanced to, a bank, row or column is outside the
+                part, or a number is not whole. Nothing is sent then.
         """
         fresh = admitted(requests, at.REQUEST_FIELDS, self._limits, REQUEST, self._latest)
         if len(fresh):
