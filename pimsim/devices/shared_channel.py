@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
+from pimsim.config.base import Config
 from pimsim.config.system import DramConfig
 from pimsim.dram.compile import compile_part
 from pimsim.dram.controller.contend_plan import ContendPlan
@@ -13,10 +14,15 @@ from pimsim.errors import InputError, Problem, nearest
 from pimsim.mapping.neupims import NeuPimsLayout
 from pimsim.npu.compat import COMPAT as NPU_COMPAT
 from pimsim.pim.neupims import COMPAT, neupims
+from pimsim.units import FS_PER_S, Duration, ceil_div
 
 DEFAULT_TRTP_CLOCKS = 5
 FP16_BYTES = 2
 SIX = 6
+GROUP_BANKS = 4
+"""Banks that a G_ACT opens."""
+CONTROLLER = ("refresh", "read_queue", "write_queue")
+"""Keys of ``controller:`` that this controller has."""
 
 ALL_COMPAT: Mapping[str, str] = {**COMPAT, **NPU_COMPAT}
 """Shortcuts of the authors' simulator, of its memory and its NPU, by key."""
@@ -38,7 +44,8 @@ def contend_plan(config: DramConfig) -> ContendPlan:
     """Part, command set and controller of one channel: ``memory.row_buffers`` and the shortcuts choose the rows.
 
     Raises:
-        InputError: the memory has no command set of this kind, per-bank refresh is asked for, a shortcut is unknown.
+        InputError: the memory has no command set of this kind or is built otherwise, a key that its controller or compute units do not
+            have is set, a shortcut is unknown.
     """
     memory, controller = config.memory, config.controller
     keys = shortcuts(config) & COMPAT.keys()
@@ -50,6 +57,9 @@ def contend_plan(config: DramConfig) -> ContendPlan:
         problems.append(Problem("is missing", "the compute units of the memory", key="pim"))
     if controller.refresh == "per-bank":
         problems.append(Problem("this part has no per-bank refresh", "all-bank, none", key="controller.refresh"))
+    problems += _set_in_vain("controller", controller, [key for key in type(controller).model_fields if key not in CONTROLLER])
+    if config.pim is not None:
+        problems += [*_other_memory(config), *_set_in_vain("pim", config.pim, ("narrow_macs", "mac_power"))]
     if problems:
         raise InputError(problems)
     assert config.pim is not None
@@ -72,6 +82,42 @@ def contend_plan(config: DramConfig) -> ContendPlan:
         hold_activates="gact_outside_faw" not in keys,
     )
     return ContendPlan(compiled, policy)
+
+
+def _set_in_vain(section: str, values: Config, keys: Iterable[str]) -> Iterator[Problem]:
+    """Keys that change nothing here and are not as they are by default."""
+    for key in keys:
+        value, default = getattr(values, key), type(values).model_fields[key].get_default(call_default_factory=True)
+        if value != default:
+            yield Problem(f"{value!r} changes nothing where memory traffic and PIM share a channel",
+                          "leave it out" if default is None else f"{default}", key=f"{section}.{key}")
+
+
+def _other_memory(config: DramConfig) -> Iterator[Problem]:
+    """What the command set does not know of organisation and compute units."""
+    memory, pim = config.memory, config.pim
+    assert pim is not None
+    if memory.sids != 1:
+        yield Problem(f"{memory.sids} stacks of a rank", "1", key="memory.sids")
+    if memory.banks != GROUP_BANKS * memory.bankgroups:
+        yield Problem(f"{memory.banks} banks in {memory.bankgroups} groups; a G_ACT opens the {GROUP_BANKS} banks of a group",
+                      f"{ceil_div(memory.banks, GROUP_BANKS)}", key="memory.bankgroups")
+    if pim.all_bank_act != "faw":
+        yield Problem("rows are opened a bank group at a time", "faw", key="pim.all_bank_act")
+    if pim.global_buffer < memory.row_bytes:
+        yield Problem(f"{pim.global_buffer} B are less than a row of {memory.row_bytes} B, which a GWRITE copies", f"{memory.row_bytes} B",
+                      key="pim.global_buffer")
+    if pim.lanes * FP16_BYTES > memory.column_bytes:
+        yield Problem(f"{pim.lanes} lanes take more than a column access of {memory.column_bytes} B",
+                      f"at most {memory.column_bytes // FP16_BYTES}", key="pim.lanes")
+    timing = memory.timing_cycles
+    if timing["BL"] != Duration(fs=memory.burst_fs).to_cycles(memory.tCK):
+        yield Problem(f"{timing['BL']} clocks, but the pins at their rate need {Duration(fs=memory.burst_fs)} for {memory.column_bytes} B",
+                      "tCK, timing.BL, pin_rate, pins and column_bytes that agree", key="memory.timing.BL")
+    cadence_fs = max(timing["BL"], timing.get("tCCDL", 0)) * memory.tCK
+    if pim.clock is not None and pim.clock * cadence_fs < FS_PER_S:
+        yield Problem("it is slower than the columns come: a COMP every tCCDL", f"at least {FS_PER_S / cadence_fs / 1e6:g} MHz",
+                      key="pim.clock")
 
 
 def kv_layout(config: DramConfig, heads: int, head_dim: int, queries: int = 1, value_dim: int = 0) -> NeuPimsLayout:
