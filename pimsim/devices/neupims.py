@@ -7,7 +7,7 @@ can reach a channel before the tick at which the last channel's part has come, s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -18,7 +18,7 @@ from pimsim.devices.kv_place import KvInChannel, KvOverChannels
 from pimsim.devices.lane import Lane, Port
 from pimsim.devices.npu import Npu, Work
 from pimsim.devices.own import Own, by_channel, signature
-from pimsim.devices.shared_channel import contend_plan, kv_layout, shortcuts
+from pimsim.devices.shared_channel import FP16_BYTES, contend_plan, kv_layout, shortcuts
 from pimsim.devices.stage import LayerRows, Member, OpRecord, StageRecord, StageWork, decoder_stage_ops
 from pimsim.devices.tally import Tally
 from pimsim.dram.controller.contend_channel import Sink
@@ -52,8 +52,10 @@ class NeuPimsDevice:
     """
 
     def __init__(self, config: SystemConfig, part: Architecture, *, fold: bool = True, commands: Sink | None = None):
-        if config.npu is None:
-            raise InputError(Problem("is missing", "the NPU, for example part: neupims-1ghz", key="npu"))
+        problems = list(_other_system(config))
+        if problems:
+            raise InputError(problems)
+        assert config.npu is not None
         self.config, self.part = config, part
         self.keys = shortcuts(config)
         self.plan = contend_plan(config)
@@ -211,7 +213,7 @@ class NeuPimsDevice:
             return
         units = self.spec.attention_units if busy else self.spec.vector_units
         if busy:
-            self.npu.vector_units = max(self.spec.vector_units - units, 1)
+            self.npu.vector_units = self.spec.vector_units - units
         plan = self.attention.for_stage(units, len(mine))
         self._split({channel: signature(requests) for channel, requests in mine.items()}.get)
         for lane in self.lanes:
@@ -356,6 +358,23 @@ class NeuPimsDevice:
             lane.numbers = groups[0]
             lanes.append(lane)
         self.lanes = lanes
+
+
+def _other_system(config: SystemConfig) -> Iterator[Problem]:
+    """What the configuration asks for and this kind of system does not do."""
+    if config.npu is None:
+        yield Problem("is missing", "the NPU, for example part: neupims-1ghz", key="npu")
+    elif config.npu.precision != FP16_BYTES:
+        yield Problem(f"{config.npu.precision} bytes an element beside the memory's {FP16_BYTES}", f"{FP16_BYTES} B", key="npu.precision")
+    if config.npu is not None and _in_memory(config) and config.npu.vector.attention_units >= config.npu.vector.units:
+        yield Problem(f"attention in memory has {config.npu.vector.attention_units} of {config.npu.vector.units} units and leaves none to the"
+                      " NPU's operators", "fewer than npu.vector.units", key="npu.vector.attention_units")
+    if config.asic is not None:
+        yield Problem("a system with an NPU has no ASIC", "leave it out", key="asic")
+    if config.mapping != "neupims":
+        yield Problem(f"a system with an NPU has no '{config.mapping}'", "neupims", key="mapping")
+    if config.system.overlap != "none":
+        yield Problem(f"'{config.system.overlap}' changes nothing beside an NPU, which always reads ahead", "none", key="system.overlap")
 
 
 def _in_memory(config: SystemConfig) -> bool:
