@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
 
-from pimsim.cli.option import emit_json, json_option, set_option
+from pimsim.cli.option import emit_json, json_option, refuse_outputs, set_option
 
 
 @click.command
@@ -14,17 +15,22 @@ from pimsim.cli.option import emit_json, json_option, set_option
 @click.option("--k", type=int, default=4096, show_default=True, metavar="K", help="Columns of the activations, rows of the weights.")
 @click.option("--n", type=int, default=4096, show_default=True, metavar="N", help="Columns of the weights.")
 @set_option
+@click.option("--commands", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
+              help="Write every command of all channels to FILE, CSV or .csv.gz.")  # fmt: skip
 @json_option
 @click.pass_obj
-def command(system: str, m: int, k: int, n: int, overrides: tuple[str, ...], as_json: bool) -> None:
+def command(system: str, m: int, k: int, n: int, overrides: tuple[str, ...], commands: Path | None, as_json: bool) -> None:
     """The matrix product [M x K] x [K x N] with a bias: cycles from asking for the first operand to the last result in memory."""
     from pimsim.config import load_system
     from pimsim.sim.stage import Gemm, run_gemm
 
+    refuse_outputs({"--commands": commands}, {})
     config = load_system(system, overrides)
     with config.located():
-        run = run_gemm(config, Gemm(m, k, n))
-    facts = {"system": config.name, **run.facts()}
+        run = run_gemm(config, Gemm(m, k, n), log=commands is not None)
+    if commands is not None:
+        run.write_log(commands)
+    facts = {"system": config.name, **run.facts(), "commands": None if commands is None else str(commands)}
     if as_json:
         emit_json(facts)
     else:

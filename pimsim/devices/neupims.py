@@ -114,8 +114,9 @@ class NeuPimsDevice:
         channel_row = geometry.banks * geometry.row_units * geometry.unit_bytes
         first = tensors.next_row + ceil_div(ACTIVATION_BYTES, channel_row)
         if first >= memory.rows:
-            raise InputError(Problem(f"the weights of {self.part.layers} layers take {tensors.next_row:,} of {memory.rows:,} rows and leave"
-                                     " none for keys and values", "more devices (parallel.tensor, parallel.pipeline)", key="memory.rows"))
+            raise InputError(Problem(f"the weights of {self.part.layers} layers and {ACTIVATION_BYTES >> 20} MiB of activations take {first:,}"
+                                     f" of {memory.rows:,} rows and leave none for keys and values",
+                                     "more devices (parallel.tensor, parallel.pipeline)", key="memory.rows"))
         tensors.limit(first)
         rows = memory.rows - first
         return tensors, Space(memory.channels, rows, first, self.layout.page, self.layout.banks, self.attention_in_memory)
@@ -367,8 +368,8 @@ def _other_system(config: SystemConfig) -> Iterator[Problem]:
     elif config.npu.precision != FP16_BYTES:
         yield Problem(f"{config.npu.precision} bytes an element beside the memory's {FP16_BYTES}", f"{FP16_BYTES} B", key="npu.precision")
     if config.npu is not None and _in_memory(config) and config.npu.vector.attention_units >= config.npu.vector.units:
-        yield Problem(f"attention in memory has {config.npu.vector.attention_units} of {config.npu.vector.units} units and leaves none to the"
-                      " NPU's operators", "fewer than npu.vector.units", key="npu.vector.attention_units")
+        yield Problem(f"attention in memory has {config.npu.vector.attention_units} of {config.npu.vector.units} units, the NPU's"
+                      " operators have none", "fewer than npu.vector.units", key="npu.vector.attention_units")
     if config.asic is not None:
         yield Problem("a system with an NPU has no ASIC", "leave it out", key="asic")
     if config.mapping != "neupims":

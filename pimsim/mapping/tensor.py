@@ -127,8 +127,9 @@ class TensorMap:
             return known
         units = ceil_div(ceil_div(size_bytes, self.geometry.unit_bytes), self.geometry.row_units) * self.geometry.row_units
         if self._next + units > self._end:
-            raise InputError(Problem(f"{name} ({size_bytes:,} bytes) does not fit into the memory of one device any more",
-                                     "fewer requests at a time, more devices (parallel.tensor)", key="memory.rows"))
+            raise InputError(Problem(f"{name} ({size_bytes:,} bytes) does not fit any more into the memory of one device that is kept for"
+                                     " activations", "fewer prompt tokens (scheduler.prefill_chunk) or requests (scheduler.max_batch) at a"
+                                     " time, or more devices (parallel.tensor)", key="memory.rows"))
         self._tensors[name] = Tensor(self._next, units * self.geometry.unit_bytes)
         self._next += units
         return self._tensors[name]

@@ -5,12 +5,17 @@ from __future__ import annotations
 import resource
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from pimsim import units
 from pimsim.config.system import SystemConfig
 from pimsim.devices.neupims import NeuPimsDevice
 from pimsim.devices.stage import NpuOp, StageRecord, StageWork
+from pimsim.dram import commandlog
+from pimsim.dram.compile import Compiled
 from pimsim.errors import InputError, Problem
 from pimsim.model.architecture import Architecture
 from pimsim.npu.gemm import compute_only
@@ -45,7 +50,10 @@ class Gemm:
 
 @dataclass(frozen=True)
 class GemmRun:
-    """What a matrix product did, and what it would take if all operands were in the scratchpad."""
+    """What a matrix product did, and what it would take if all operands were in the scratchpad.
+
+    ``log``: commands of all channels as the kernel has them; None: they were not asked for.
+    """
 
     config: SystemConfig
     gemm: Gemm
@@ -53,8 +61,16 @@ class GemmRun:
     compute_cycles: int
     tick_fs: int
     peak: int
+    compiled: Compiled
     wall_s: float
     cpu_s: float
+    log: np.ndarray | None = None
+
+    def write_log(self, path: str | Path) -> None:
+        """Write the commands of all channels, up to the last result, as a command log."""
+        rows = self.log if self.log is not None else np.zeros((0, 7), np.int64)
+        compiled = self.compiled
+        commandlog.write(path, commandlog.from_kernel(rows, compiled.command_names, compiled.organization, compiled.table.scope))
 
     def facts(self) -> dict[str, Any]:
         """What ``pimsim micro SYSTEM gemm --json`` prints."""
@@ -86,16 +102,25 @@ class GemmRun:
         }
 
 
-def run_gemm(config: SystemConfig, gemm: Gemm, *, fold: bool = True) -> GemmRun:
-    """Run a matrix product on an idle device.
+def run_gemm(config: SystemConfig, gemm: Gemm, *, fold: bool = True, log: bool = False) -> GemmRun:
+    """Run a matrix product on an idle device. ``log``: keep the commands of all channels.
 
     Raises:
         InputError: the system has no NPU, or cannot run it.
     """
-    device = NeuPimsDevice(config, DEVICE, fold=fold)
+    rows: list[np.ndarray] = []
+    device = NeuPimsDevice(config, DEVICE, fold=fold, commands=rows.append if log else None)
     wall, cpu = time.perf_counter(), time.process_time()
     op = NpuOp("gemm", "gemm", gemm.m, gemm.n, gemm.k, "weights", True, ("activations",), "result")
     record = device.stage(StageWork("gemm", (op,)))
     host = time.perf_counter() - wall, time.process_time() - cpu
     compute = device.clock.ticks(compute_only(device.npu.spec, gemm.m, gemm.k, gemm.n).cycles)
-    return GemmRun(config, gemm, record, compute, device.tick_fs, device.spec.peak_macs_per_cycle, *host)
+    return GemmRun(config, gemm, record, compute, device.tick_fs, device.spec.peak_macs_per_cycle, device.plan.compiled, *host,
+                   _in_order(rows, record.end_ticks) if log else None)
+
+
+def _in_order(rows: list[np.ndarray], end_ticks: int) -> np.ndarray:
+    """Commands of all channels before ``end_ticks``, by time and channel."""
+    every = np.concatenate(rows)
+    every = every[every[:, 0] < end_ticks]
+    return every[np.lexsort((every[:, 1], every[:, 0]))]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -40,6 +41,25 @@ def test_overrides_count(capsys: pytest.CaptureFixture[str]) -> None:
     cycles = [json.loads(run(capsys, "neupims", "gemm", "--m", "512", "--k", "512", "--n", "512", "--set", f"npu.arrays={n}", "--json")[1])[
         "cycles"] for n in (1, 8)]
     assert cycles[0] > 2 * cycles[1]
+
+
+def test_the_command_log_is_legal_and_whole(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    log = tmp_path / "log.csv"
+    code, out, _ = run(capsys, "neupims", *SHAPE, "--json", "--commands", str(log))
+    facts = json.loads(out)
+    assert code == 0
+    names = [line.split(",")[6] for line in log.read_text().splitlines() if line[0].isdigit()]
+    assert {name: names.count(name) for name in facts["counts"]} == facts["counts"]
+    with pytest.raises(SystemExit) as exit_:
+        main(["check", "hbm2-neupims", str(log)])
+    assert not exit_.value.code
+
+
+def test_the_command_log_changes_nothing(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    options = ((), ("--commands", str(tmp_path / "log.csv")))
+    plain, logged = (json.loads(run(capsys, "neupims", *SHAPE, "--json", *more)[1]) for more in options)
+    different = {key for key in plain if plain[key] != logged[key]}
+    assert different <= {"host", "folded", "commands"}
 
 
 def test_text_is_for_people(capsys: pytest.CaptureFixture[str]) -> None:

@@ -35,6 +35,13 @@ def without_host(result: Result) -> dict[str, Any]:
     return {key: value for key, value in result.summary().items() if key not in ("host", "folded")}
 
 
+@pytest.mark.parametrize("clock", ["500 MHz", "1 GHz", "2 GHz"])
+def test_arrays_work_for_their_macs_over_the_peak_at_any_clock(workload: str, clock: str) -> None:
+    """The matrices fill the arrays, so that the share of the time in which they work is MACs over the peak."""
+    used = run(workload, **{"npu.clock": clock}).facts["utilisation"]
+    assert used["npu"] == pytest.approx(used["npu_macs"], rel=0.01)
+
+
 def test_everything_is_the_same_without_folding(workload: str) -> None:
     assert without_host(run(workload)) == without_host(run(workload, fold=False))
 

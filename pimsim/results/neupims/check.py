@@ -101,9 +101,7 @@ def _busy(totals: Totals) -> Law:
     limits = {"npu": npu.arrays, "vector": npu.vector_units, "pim": totals.channels, "bus": totals.channels}
     most = totals.device_cycles
     worked = totals.all.under("busy")
-    scale = npu.clock_hz * totals.run.tick_fs / 10**15
-    over = {unit: ticks for unit, ticks in worked.items()
-            if ticks > limits.get(unit, 1) * most * (max(scale, 1) if unit in ("npu", "vector") else 1)}
+    over = {unit: ticks for unit, ticks in worked.items() if ticks > limits.get(unit, 1) * most}
     return not over, f"busy for {over} of {most} ticks"
 
 

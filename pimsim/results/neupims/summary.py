@@ -161,11 +161,10 @@ def _utilisation(totals: Totals) -> dict[str, float]:
     npu, busy = estimates.npu, totals.all.under("busy")
     peak = npu.peak_macs_per_cycle * npu.clock_hz * totals.run.tick_fs / units.FS_PER_S
     macs = totals.all.under("macs")
-    clock = npu.clock_hz * totals.run.tick_fs / units.FS_PER_S
     return {
-        "npu": busy.get("npu", 0) / (whole * npu.arrays * clock),
+        "npu": busy.get("npu", 0) / (whole * npu.arrays),
         "pim": busy.get("pim", 0) / (whole * totals.channels),
-        "vector": busy.get("vector", 0) / (whole * npu.vector_units * clock),
+        "vector": busy.get("vector", 0) / (whole * npu.vector_units),
         "pim_occupied": _occupied(totals) / (whole * totals.channels),
         "npu_macs": macs.get("npu", 0) / (whole * peak),
         "pim_macs": macs.get("pim", 0) / (whole * estimates.pim_macs_per_tick) if estimates.pim_macs_per_tick else 0.0,
