@@ -39,10 +39,10 @@ class Estimates:
     def bound_ticks(self, record: StageRecord) -> int:
         """What a stage cannot take less than: its MACs over the peak of the unit that does them, its bytes over the pins'."""
         macs = {unit: sum(op.macs for op in record.ops if op.unit == unit) for unit in ("npu", "pim")}
-        per_tick = self.npu.peak_macs_per_cycle * self.npu.clock_hz * self.tick_fs // 10**15
+        computed = macs["npu"] * 10**15 // (self.npu.peak_macs_per_cycle * self.npu.clock_hz * self.tick_fs)
         moved = (record.bytes_read + record.bytes_written) * 10**15 // (self.bandwidth_bytes_per_s * self.tick_fs)
         inside = macs["pim"] // self.pim_macs_per_tick if self.pim_macs_per_tick else 0
-        return max(macs["npu"] // per_tick, inside, moved)
+        return max(computed, inside, moved)
 
     def stage_ticks(self, work: StageWork) -> int:
         """The slower of NPU and memory."""

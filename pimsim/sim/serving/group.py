@@ -60,7 +60,11 @@ class Network:
 
     def transfer_fs(self, tokens: int) -> int:
         """Time to hand the activations of ``tokens`` tokens to the next group."""
-        return 0 if self.link is None else self.link.message_fs(tokens * self.token_bytes)
+        return 0 if self.link is None else self.link.message_fs(self.transfer_bytes(tokens))
+
+    def transfer_bytes(self, tokens: int) -> int:
+        """Bytes that one device sends then: every device of a group has all activations, and hands them to its counterpart."""
+        return tokens * self.token_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +97,7 @@ class Group:
         finished: told of every passage. bound: the least ticks that a stage may take. watch: shown every stage.
         kept: iterations whose records are kept.
         sampled_layers: layers that are simulated by themselves to measure the error of one that stands for all.
-        rest: what happened between iterations. layer_errors: relative errors of the time of a layer that stands for all.
+        rest: what happened between iterations, and handing them on. layer_errors: relative errors of the time of a layer that stands for all.
     """
 
     number: int

@@ -64,7 +64,7 @@ class Serving:
     """A finished serving run.
 
     Attributes:
-        parts: the decoder as a device of each group holds it. space: for keys and values, of one device.
+        parts: the decoder as a device of each group holds it. space: for keys and values, of the device with the least.
         end_fs: when it was over. layer_errors, iteration_errors: relative, of what was approximated and then simulated; None: nothing was.
     """
 
@@ -118,7 +118,8 @@ def simulate(config: SystemConfig, workload: WorkloadConfig, make_device: MakeDe
     unit = attention_unit(config)
     parts = _parts(architecture, parallel)
     devices = [make_device(config, part) for part in parts]
-    state = prepare(config.scheduler, architecture, parallel, devices[0].kv_space, workload.prefill)
+    space = min((device.kv_space for device in devices), key=lambda space: space.rows)  # one table of rows serves all groups
+    state = prepare(config.scheduler, architecture, parallel, space, workload.prefill)
     requests = requests_of(workload, state.kv)
     approximate = frozenset(config.system.approximate) | frozenset(workload.approximate)
     estimates = _estimates(config, parts[0], state, devices[0].tick_fs, unit)
@@ -133,7 +134,7 @@ def simulate(config: SystemConfig, workload: WorkloadConfig, make_device: MakeDe
     errors = tuple(e for a in anchors.values() for e in a.errors) if anchors else None
     simulated = sum(p.how == "simulated" for i in server.iterations for p in i.passages)
     host = Host(time.perf_counter() - wall, time.process_time() - cpu, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
-    return Serving(config, workload, architecture, parallel, parts, devices[0].kv_space, approximate, requests, server, observed,
+    return Serving(config, workload, architecture, parallel, parts, space, approximate, requests, server, observed,
                    estimates, end_fs, layer_errors, errors, simulated, host)
 
 

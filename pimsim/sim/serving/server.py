@@ -112,7 +112,9 @@ class Server:
 
     def _transfer(self, group: Group, run: Run) -> Generator[simpy.Event, Any, None]:
         """Process: activations go over the link to the next group."""
-        yield self._env.timeout(group.network.transfer_fs(sum(work.tokens for work in run.work)))
+        tokens = sum(work.tokens for work in run.work)
+        group.rest.add(("link", "bytes"), group.network.transfer_bytes(tokens))
+        yield self._env.timeout(group.network.transfer_fs(tokens))
         self._queues[group.number + 1].put(run)
 
     def _passed(self, run: Run, passage: Passage) -> None:

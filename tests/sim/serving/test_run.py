@@ -145,6 +145,19 @@ def test_pipeline_stages_work_at_the_same_time(serve: Serve) -> None:
     assert result(run).facts["devices"] == {"tensor": 2, "pipeline": 2}
 
 
+def test_what_groups_hand_on_goes_over_the_links(serve: Serve) -> None:
+    sent = [sum(group.rest[("link", "bytes")] for group in serve(f"parallel.pipeline={stages}").groups) for stages in (1, 2, 4)]
+    activations = 6 * 5 * 256 * 2  # six requests, five tokens
+    assert sent == [0, activations, 3 * activations]
+
+
+def test_keys_and_values_have_the_rows_of_the_group_with_the_least(model: Path) -> None:
+    loaded = config.load("neupims", model, ["parallel.tensor=1", "parallel.pipeline=2"])
+    rooms = iter((500, 300))
+    run = simulate(*loaded, lambda system, part: FakeDevice(system, part, rows=next(rooms)))
+    assert run.space.rows == run.server.state.kv.rows == 300
+
+
 def test_requests_wait_for_room_and_all_are_served(serve: Serve) -> None:
     run = serve("memory.channels=1", "workload.batch=8", rows=70)
     facts = result(run).facts
