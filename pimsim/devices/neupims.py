@@ -114,8 +114,8 @@ class NeuPimsDevice:
         channel_row = geometry.banks * geometry.row_units * geometry.unit_bytes
         first = tensors.next_row + ceil_div(ACTIVATION_BYTES, channel_row)
         if first >= memory.rows:
-            raise InputError(Problem(f"the weights of {self.part.layers} layers and {ACTIVATION_BYTES >> 20} MiB of activations take {first:,}"
-                                     f" of {memory.rows:,} rows and leave none for keys and values",
+            raise InputError(Problem(f"the weights of {self.part.layers} layers and {ACTIVATION_BYTES >> 20} MiB of activations take"
+                                     f" {first:,} of {memory.rows:,} rows and leave none for keys and values",
                                      "more devices (parallel.tensor, parallel.pipeline)", key="memory.rows"))
         tensors.limit(first)
         rows = memory.rows - first
