@@ -10,6 +10,7 @@ from pimsim.npu.dataflows import folds
 from pimsim.npu.fixed import FixedPipeline, SerialPipeline
 from pimsim.npu.fold import Folds
 from pimsim.npu.spec import NpuSpec
+from pimsim.npu.tile import ACCUMULATOR_BYTES
 
 COLUMNS = 5
 """Of a fold: cycles to load, to stream and to drain, cycles at which its stationary and its streamed operands are there."""
@@ -59,7 +60,7 @@ class Pipeline:
 
     def _run(self, cut: Folds, stationary: np.ndarray, streamed: np.ndarray) -> None:
         spec, fresh = self.spec, len(cut)
-        self.moved += int((cut.load * spec.columns + cut.stream * (spec.rows + 2 * spec.columns)).sum()) * spec.precision_bytes
+        self.moved += int(cut.operands.sum()) * spec.precision_bytes + int(cut.sums.sum()) * ACCUMULATOR_BYTES
         if self._fixed is not None:
             done = self._fixed.run(np.maximum(stationary, streamed), cut.load > 0)
             self.done = self.streamed = self.clock.ticks(int(done.max()))

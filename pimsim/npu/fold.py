@@ -6,6 +6,7 @@ cut and what each fold costs; the pipelines of the arrays are in ``pimsim.kernel
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +22,7 @@ class Folds:
         stationary, streamed: the operand block that each fold keeps, and the last one that it streams, as block numbers of the
             dataflow's own choosing; -1: none. A fold waits for both.
         output: output block that the fold adds to.
+        operands, sums: elements that the arrays take from the scratchpad, and that go to and come from the accumulator; likewise.
         ganged: arrays work on one fold together (each on its share of the stream) instead of on one each.
     """
 
@@ -30,17 +32,21 @@ class Folds:
     stationary: np.ndarray
     streamed: np.ndarray
     output: np.ndarray
+    operands: np.ndarray
+    sums: np.ndarray
     ganged: bool = False
 
     def part(self, which: slice) -> Folds:
         """Some of them."""
-        return Folds(self.load[which], self.stream[which], self.drain[which], self.stationary[which], self.streamed[which],
-                     self.output[which], self.ganged)
+        return self._each(lambda column: column[which])
 
     def repeated(self, times: int) -> Folds:
         """The same, so many times one behind the other."""
-        return Folds(np.tile(self.load, times), np.tile(self.stream, times), np.tile(self.drain, times), np.tile(self.stationary, times),
-                     np.tile(self.streamed, times), np.tile(self.output, times), self.ganged)
+        return self._each(lambda column: np.tile(column, times))
+
+    def _each(self, change: Callable[[np.ndarray], np.ndarray]) -> Folds:
+        return Folds(change(self.load), change(self.stream), change(self.drain), change(self.stationary), change(self.streamed),
+                     change(self.output), change(self.operands), change(self.sums), self.ganged)
 
     def __len__(self) -> int:
         return len(self.load)

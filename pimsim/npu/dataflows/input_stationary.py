@@ -14,8 +14,8 @@ from pimsim.npu.spec import NpuSpec
 
 def input_stationary(npu: NpuSpec, m: int, k: int, n: int) -> Folds:
     """For every block of tokens and of K: the activations are loaded once, then the blocks of output columns stream past."""
-    m_blocks, k_blocks, n_sizes = len(blocks(m, npu.rows)), len(blocks(k, npu.columns)), blocks(n, npu.rows)
-    n_blocks = len(n_sizes)
+    m_sizes, k_sizes, n_sizes = blocks(m, npu.rows), blocks(k, npu.columns), blocks(n, npu.rows)
+    m_blocks, k_blocks, n_blocks = len(m_sizes), len(k_sizes), len(n_sizes)
     count = m_blocks * k_blocks * n_blocks
     index = np.arange(count)
     token, rest = np.divmod(index, k_blocks * n_blocks)
@@ -27,5 +27,7 @@ def input_stationary(npu: NpuSpec, m: int, k: int, n: int) -> Folds:
         stationary=token * k_blocks + row,
         streamed=m_blocks * k_blocks + row * n_blocks + column,
         output=token * n_blocks + column,
+        operands=k_sizes[row] * (n_sizes[column] + np.where(column == 0, m_sizes[token], 0)),
+        sums=m_sizes[token] * n_sizes[column] * np.where(row == 0, 1, 2),
         ganged=True,
     )

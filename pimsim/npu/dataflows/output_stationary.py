@@ -10,8 +10,9 @@ from pimsim.npu.spec import NpuSpec
 
 def output_stationary(npu: NpuSpec, m: int, k: int, n: int) -> Folds:
     """One fold an output block; nothing is loaded, the block's rows leave through the array at the end."""
-    m_blocks, n_blocks = len(blocks(m, npu.rows)), len(blocks(n, npu.columns))
-    count = m_blocks * n_blocks
+    m_sizes, n_sizes = blocks(m, npu.rows), blocks(n, npu.columns)
+    m_blocks = len(m_sizes)
+    count = m_blocks * len(n_sizes)
     column, row = np.divmod(np.arange(count), m_blocks)
     return Folds(
         load=np.zeros(count, np.int64),
@@ -20,4 +21,6 @@ def output_stationary(npu: NpuSpec, m: int, k: int, n: int) -> Folds:
         stationary=np.full(count, -1, np.int64),
         streamed=column,
         output=column * m_blocks + row,
+        operands=k * (m_sizes[row] + n_sizes[column]),
+        sums=m_sizes[row] * n_sizes[column],
     )

@@ -14,8 +14,9 @@ from pimsim.npu.spec import NpuSpec
 
 def weight_stationary(npu: NpuSpec, m: int, k: int, n: int) -> Folds:
     """Folds in the order: output columns outer, reduction inner (so that outputs complete one after the other)."""
-    k_blocks, n_blocks = len(blocks(k, npu.rows)), len(blocks(n, npu.columns))
-    count = k_blocks * n_blocks
+    k_sizes, n_sizes = blocks(k, npu.rows), blocks(n, npu.columns)
+    k_blocks = len(k_sizes)
+    count = k_blocks * len(n_sizes)
     column, row = np.divmod(np.arange(count), k_blocks)
     return Folds(
         load=np.full(count, npu.rows, np.int64),
@@ -24,4 +25,6 @@ def weight_stationary(npu: NpuSpec, m: int, k: int, n: int) -> Folds:
         stationary=column * k_blocks + row,
         streamed=row,
         output=column,
+        operands=k_sizes[row] * (n_sizes[column] + m),
+        sums=m * n_sizes[column] * np.where(row == 0, 1, 2),
     )

@@ -97,7 +97,8 @@ class Group:
         finished: told of every passage. bound: the least ticks that a stage may take. watch: shown every stage.
         kept: iterations whose records are kept.
         sampled_layers: layers that are simulated by themselves to measure the error of one that stands for all.
-        rest: what happened between iterations, and handing them on. layer_errors: relative errors of the time of a layer that stands for all.
+        rest: what happened between iterations, and handing them on.
+        layer_errors: relative errors of the time of a layer that stands for all.
     """
 
     number: int
