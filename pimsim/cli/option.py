@@ -56,9 +56,11 @@ def _same(a: str | Path, b: str | Path) -> bool:
 
 
 def say_if_compiling(*kernels: str) -> None:
-    """Tell on stderr that the kernels of these names have to be compiled first, if they do."""
+    """Tell on stderr that the kernels of these names have to be compiled first, if they do and a person is to read the output."""
     from pimsim.kernels.jit import is_compiled
 
+    if click.get_current_context().params.get("as_json"):
+        return
     if not all(is_compiled(name) for name in kernels):
         click.echo("compiling the simulation kernels, once for all runs to come: about half a minute", err=True)
 

@@ -6,6 +6,7 @@ A point of reference is chosen; an axis is judged by the points that differ from
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -24,11 +25,14 @@ def draw(table: SweepTable, choice: Choice) -> Picture:
     """Bars to the left and right of the reference. Raises InputError if no axis can be judged by itself."""
     table = table.only(choice.where)
     metric = table.metric(choice.y)
-    reference = _reference(table, choice)
-    centre = float(reference[metric])
-    rows = [row for axis in table.varied() if (row := _range(table, axis, metric, reference))]
-    rows.sort(key=lambda row: row["most"] - row["least"])
-    rows = [row for row in rows if row["most"] > row["least"]][-MOST_ROWS:]
+    table = replace(table, frame=table.frame.dropna(subset=metric))
+    rows: list[Row] = []
+    if table.varied():
+        reference = _reference(table, choice)
+        centre = float(reference[metric])
+        rows = [row for axis in table.varied() if (row := _range(table, axis, metric, reference))]
+        rows.sort(key=lambda row: row["most"] - row["least"])
+        rows = [row for row in rows if row["most"] > row["least"]][-MOST_ROWS:]
     if not rows or not centre:
         raise InputError(Problem("no axis is varied by itself around a point of reference",
                                  "points that differ from the reference in one column only", file=table.name))
