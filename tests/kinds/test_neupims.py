@@ -103,7 +103,18 @@ def test_energies_sum_to_the_total_and_none_is_negative(workload: str) -> None:
     assert min(parts) >= 0
 
 
+def test_a_block_s_requests_and_tokens_are_counted_over_the_same_time(workload: str) -> None:
+    served = run(workload, **{"workload.part": "block", "workload.output_tokens": 1, "scheduler.sub_batches": "on"}).facts["serving"]
+    assert served["throughput"]["requests_per_s"] == served["throughput"]["tokens_per_s"]
+
+
+def test_who_still_waits_is_counted(workload: str) -> None:
+    requests = run(workload, **{"workload.iterations": 1, "scheduler.max_batch": 2}).facts["serving"]["requests"]
+    assert requests["waiting"] == len(LENGTHS) - 2
+
+
 @pytest.mark.parametrize(("sets", "said"), [
+    (["workload.part=block", "scheduler.max_batch=5"], "scheduler.max_batch: 6 requests in one iteration, at most 5 run at a time"),
     (["workload.batch=0"], "workload.batch"),
     (["parallel.tensor=3"], "8 heads, which 3 devices cannot share evenly"),
     (["scheduler.assignment=best"], "scheduler.assignment"),

@@ -183,9 +183,9 @@ def _serving(totals: Totals) -> dict[str, Any]:
     rows = kv.rows * kv.channels
     return {
         "throughput": {"tokens_per_s": totals.tokens / totals.time_s if totals.time_s else 0.0,
-                       "requests_per_s": found.requests_per_s},
+                       "requests_per_s": found.finished / totals.time_s if totals.time_s else 0.0},
         "requests": {"arrived": len(totals.run.requests), "finished": found.finished, "rejected": found.rejected,
-                     "stopped": found.stopped, "preemptions": found.preemptions},
+                     "stopped": found.stopped, "waiting": len(totals.run.server.state.waiting), "preemptions": found.preemptions},
         "iterations": found.iterations,
         "ttft_s": asdict(found.ttft_s), "tpot_s": asdict(found.tpot_s), "latency_s": asdict(found.latency_s),
         "batch": asdict(found.batch),

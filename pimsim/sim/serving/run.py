@@ -121,6 +121,9 @@ def simulate(config: SystemConfig, workload: WorkloadConfig, make_device: MakeDe
     space = min((device.kv_space for device in devices), key=lambda space: space.rows)  # one table of rows serves all groups
     state = prepare(config.scheduler, architecture, parallel, space, workload.prefill)
     requests = requests_of(workload, state.kv)
+    if workload.part != "all" and len(requests) > config.scheduler.max_batch:
+        raise InputError(Problem(f"{len(requests):,} requests in one iteration, at most {config.scheduler.max_batch:,} run at a time",
+                                 f"at least {len(requests):,}", key="scheduler.max_batch"))
     approximate = frozenset(config.system.approximate) | frozenset(workload.approximate)
     estimates = _estimates(config, parts[0], state, devices[0].tick_fs, unit)
     observed = Observed(stage_ended)
