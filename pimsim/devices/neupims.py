@@ -71,6 +71,9 @@ class NeuPimsDevice:
             raise InputError(Problem(f"{part.name} has multi-head latent attention, a matrix for each head", "weight-stationary,"
                                      " output-stationary", key="npu.dataflow"))
         self.layout = kv_layout(config, part.kv_heads, part.key_dim, part.heads // part.kv_heads, part.value_dim)
+        if self.attention_in_memory and self.layout.chunk_heads > 1 and part.key_dim % self.layout.lanes:
+            raise InputError(Problem(f"{part.name} has heads of {part.key_dim} elements, which would begin in the middle of a column",
+                                     f"a multiple of {self.layout.lanes} (pim.lanes)", key="workload.model"))
         slots = Slots(org.banks_per_channel, org.columns, memory.column_bytes, self.spec.precision_bytes, 0, VECTOR_ROWS, VECTOR_ROWS,
                       "vector_in_one_row" in self.keys)
         self.attention = AttentionPlan(self.layout, slots, self.spec, self.clock, self.keys, memory.channels)

@@ -310,6 +310,11 @@ def test_a_model_that_does_not_fit_is_refused() -> None:
         device(part=replace(SMALL, layers=40, hidden=16384, heads=128, kv_heads=128, ffn=65536))
 
 
+def test_heads_that_would_begin_in_the_middle_of_a_column_are_refused() -> None:
+    with pytest.raises(InputError, match="heads of 12 elements.*multiple of 16"):
+        device(part=replace(SMALL, hidden=96, heads=8, kv_heads=8, head_dim=12))
+
+
 def test_a_matrix_for_each_head_is_refused_where_activations_stay() -> None:
     with pytest.raises(InputError, match="npu.dataflow: latent has multi-head latent attention.*weight-stationary"):
         device("neupims-authors", part=LATENT)
