@@ -1,7 +1,7 @@
 """Request files: CSV in two forms, told apart by the header.
 
-* ``arrival,input_tokens,output_tokens``: requests over time. ``arrival`` is a time with its unit (``1.5 ms``), or a bare number of
-  seconds, rounded to whole femtoseconds; it must not go back.
+* ``arrival,input_tokens,output_tokens`` and optionally ``ch_idx``: requests over time. ``arrival`` is a time with its unit (``1.5 ms``),
+  or a bare number of seconds, rounded to whole femtoseconds; it must not go back.
 * ``seq_len`` and optionally ``ch_idx``: a ready batch as NeuPIMs' traces have it. All requests are there from the beginning, with
   ``seq_len`` tokens each, the new one included, in channel ``ch_idx``.
 """
@@ -105,12 +105,13 @@ def _lines(path: str | Path) -> list[str]:
 def _header(text: str, file: str, line: int) -> tuple[str, ...]:
     """The columns in the order of the file."""
     names = tuple(name.strip() for name in text.split(","))
-    known = READY if "seq_len" in names else TIMED
-    required = ("seq_len",) if known is READY else TIMED
+    ready = "seq_len" in names
+    known = READY if ready else (*TIMED, "ch_idx")
+    required = ("seq_len",) if ready else TIMED
     problems = []
     for i, name in enumerate(names):
         if name not in known:
-            problems.append(Problem(f"unknown column '{name}'", nearest(name, [*TIMED, *READY]), file, line))
+            problems.append(Problem(f"unknown column '{name}'", nearest(name, known if ready else [*TIMED, *READY]), file, line))
         elif name in names[:i]:
             problems.append(Problem(f"column '{name}' twice", "each column once", file, line))
     missing = [name for name in required if name not in names]

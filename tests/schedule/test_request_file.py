@@ -43,6 +43,15 @@ def test_a_ready_batch_may_name_channels_and_generate_more(tmp_path: Path) -> No
     assert read_requests(path, channels=32, output_tokens=9) == (Request(0, 0, 2048, 9, 26),)
 
 
+def test_requests_over_time_may_name_channels(tmp_path: Path) -> None:
+    path = write(tmp_path, "arrival,input_tokens,output_tokens,ch_idx\n1 ms,20,3,5\n")
+    assert [(r.channel, r.input_tokens) for r in read_requests(path, channels=32)] == [(5, 20)]
+
+
+def test_a_column_of_the_other_form_is_not_proposed(tmp_path: Path) -> None:
+    assert complaints(tmp_path, "seq_len,arrival\n5,0\n") == ["requests.csv:1: unknown column 'arrival'; known: ch_idx, seq_len"]
+
+
 def test_empty_lines_and_a_byte_order_mark_do_not_matter(tmp_path: Path) -> None:
     assert len(read_requests(write(tmp_path, "\ufeff\nseq_len\n\n5\n\n"))) == 1
 
