@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pimsim.errors import InputError, Problem
 from pimsim.plot.picture import Picture
-from pimsim.plot.style import MARKERS, blank, colour, scale, styled
+from pimsim.plot.style import MARKERS, blank, colour, from_zero, scale, styled
 from pimsim.results.result import Result, Row
 
 
@@ -23,7 +23,7 @@ def draw(result: Result) -> Picture:
                       markersize=3 if len(own) > 50 else 5, markeredgewidth=0, label=phase)  # fmt: skip
         axes.set_xlabel("context (tokens)")
         axes.set_ylabel(f"time of a token ({unit})")
-        axes.set_ylim(bottom=0)
+        from_zero(axes)
         if len(phases) > 1:
             axes.legend(loc="lower right")
     return Picture("latency", "Time of a token over its context", figure, rows)

@@ -37,7 +37,7 @@ def draw(table: SweepTable, choice: Choice) -> Picture:
             axes.set_xticks(range(len(order)), [text(v) for v in order])
         axes.set_xlabel(title(x))
         axes.set_ylabel(f"{title(metric)} ({prefixed})" if prefixed else title(metric))
-        axes.set_ylim(bottom=0)
+        style.from_zero(axes)
         if others:
             figure.legend(loc="outside right upper", title=others[0])
     return Picture("line", f"{title(metric).capitalize()} over {title(x)}", figure, rows)

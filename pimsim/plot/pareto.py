@@ -11,6 +11,7 @@ from matplotlib.lines import Line2D
 
 from pimsim.errors import InputError, Problem
 from pimsim.plot import style
+from pimsim.plot.choose import MOST_SERIES
 from pimsim.plot.picture import Picture
 from pimsim.plot.table import DEFAULT_METRICS, Choice, SweepTable, less_is_better, text, title, unit
 from pimsim.results.result import Row
@@ -49,7 +50,10 @@ def draw(table: SweepTable, choice: Choice) -> Picture:
         for name, prefixed, set_label in ((x, ux, axes.set_xlabel), (y, uy, axes.set_ylabel)):
             better = "less is better" if ways[name] == "min" else "more is better"
             set_label(f"{title(name)} ({f'{prefixed}, ' if prefixed else ''}{better})")
-        axes.legend()
+        if len(groups) <= MOST_SERIES:
+            axes.legend()
+        else:
+            axes.legend(handles=[], title=f"{len(groups)} fronts, one for each {', '.join(within)}")
     rows: list[Row] = [{str(k): v for k, v in row.items()} for row in frame[[*varied, x, y, "front"]].to_dict("records")]
     return Picture("pareto", f"{title(y).capitalize()} against {title(x)}", figure, rows)
 

@@ -49,6 +49,11 @@ def blank(title: str, width: float = 6.4, height: float = 3.6) -> tuple[Figure, 
     return figure, axes
 
 
+def from_zero(axes: Axes) -> None:
+    """Let the vertical axis begin at zero and end a little above the largest value, so that no marker is cut."""
+    axes.set_ylim(0, 1.06 * max(axes.dataLim.y1, 0) or 1)
+
+
 def scale(values: Iterable[float], unit: str) -> tuple[float, str]:
     """(factor, unit with prefix) that brings the largest of values to between 1 and 1000: 0.002, "s" -> 1000.0, "ms"."""
     most = max((abs(v) for v in values if math.isfinite(v)), default=0.0)

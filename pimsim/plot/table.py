@@ -154,7 +154,7 @@ def make(name: str, frame: pd.DataFrame, plan: Mapping[str, Any] | None = None) 
         wanted = {str(o): "min" if less_is_better(str(o)) else "max" for o in _keys(wanted)}
     base = plan.get("baseline")
     pairs = [(str(k), text(v)) for k, v in base.items() if k in frame.columns] if isinstance(base, Mapping) else []
-    return SweepTable(name, frame.reset_index(drop=True), axes, dict(wanted), pairs[0] if pairs else None)
+    return SweepTable(name, frame.reset_index(drop=True).copy(), axes, dict(wanted), pairs[0] if pairs else None)
 
 
 def _keys(value: Any) -> Sequence[Any]:

@@ -98,7 +98,7 @@ def _amount(key: str, value: Any) -> Cell:
     for ending, unit in (("_bytes_per_s", "B/s"), ("_s", "s"), ("_j", "J"), ("_w", "W")):
         if key.split(".")[0].endswith(ending) and (ending == "_bytes_per_s" or not key.endswith("_per_s")):
             return cell(value, amount(value, unit))
-    return cell(value, f"{value:,.1f}" if isinstance(value, float) and abs(value) >= 100 else None)
+    return cell(value, f"{value:,.1f}".removesuffix(".0") if isinstance(value, float) and abs(value) >= 100 else None)
 
 
 def _facts(result: Result) -> list[tuple[str, str]]:

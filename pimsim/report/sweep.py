@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from pimsim.plot import sweep_pictures
 from pimsim.plot.table import DEFAULT_METRICS, Choice, SweepTable, less_is_better, title
 from pimsim.report.page import Page, Section, Table, cell, drawings
@@ -36,10 +38,10 @@ def sweep_page(table: SweepTable, choice: Choice | None = None, *, failed: Seque
 def _best(table: SweepTable, varied: Sequence[str]) -> Table:
     """Of every objective, the point that is best."""
     rows = []
-    for metric in [m for m in dict.fromkeys((*table.objectives, *DEFAULT_METRICS)) if m in table.metrics]:
+    for metric in [m for m in dict.fromkeys((*table.objectives, *DEFAULT_METRICS)) if m in table.metrics and table.frame[m].notna().any()]:
         column = table.frame[metric].to_numpy()
         less = less_is_better(metric, table.objectives)
-        best = table.frame.iloc[int(column.argmin() if less else column.argmax())]
+        best = table.frame.iloc[int(np.nanargmin(column) if less else np.nanargmax(column))]
         rows.append([cell(f"{'least' if less else 'most'} {title(metric)}"), cell(_plain(best[metric])),
                      *(cell(_plain(best[axis])) for axis in varied)])  # fmt: skip
     return Table(("objective", "value", *varied), rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import pandas as pd
@@ -133,6 +134,35 @@ def test_a_tornado_is_around_the_point_that_the_others_differ_from() -> None:
     rows = {row["axis"]: row for row in plot.draw_sweep(make("x", frame), "tornado").rows}
     assert (rows["memory.a"]["reference"], rows["memory.b"]["reference"]) == (5, 5)
     assert (rows["memory.a"]["least"], rows["memory.a"]["most"], rows["memory.b"]["least"]) == (15, 95, 51)
+
+
+def test_points_without_the_metric_take_no_part_in_a_tornado(frame: pd.DataFrame) -> None:
+    few = frame[frame["workload"] == "small"].assign(**{"area_mm2.total": [None, *range(1, 6)]})
+    rows = plot.draw_sweep(make("x", few), "tornado", Choice(y="area_mm2.total")).rows
+    assert rows and all(row["least"] > 0 and row["most"] > row["least"] for row in rows)
+
+
+@pytest.mark.parametrize("kind", ["line", "bar", "pareto", "tornado"])
+def test_a_table_of_many_columns_is_drawn_without_a_warning(frame: pd.DataFrame, kind: str) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for number in range(150):
+            frame[f"commands.X{number}"] = number
+        warnings.simplefilter("error")
+        plot.draw_sweep(make("x", frame), kind, Choice(baseline=("memory.channels", "2")) if kind == "bar" else ONE)
+
+
+def test_the_largest_value_of_a_line_is_inside_the_picture(sweep: SweepTable) -> None:
+    axes = plot.draw_sweep(sweep, "line", ONE).figure.axes[0]
+    assert axes.get_ylim()[0] == 0 and axes.get_ylim()[1] > 1.05 * axes.dataLim.y1
+
+
+def test_a_front_for_each_of_many_workloads_has_no_list_of_them() -> None:
+    frame = pd.DataFrame([{"workload": f"w{n}", "memory.channels": c, "time_s": n / c, "energy_j.total": n + c}
+                          for n in range(1, 13) for c in (1, 2)])  # fmt: skip
+    legend = plot.draw_sweep(make("x", frame), "pareto").figure.axes[0].get_legend()
+    assert legend is not None and legend.get_title().get_text() == "12 fronts, one for each workload"
+    assert not legend.get_texts()
 
 
 def test_quantities_are_ordered_by_size() -> None:

@@ -6,10 +6,12 @@ import re
 from html.parser import HTMLParser
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 import pimsim
-from pimsim.report import run_page
+from pimsim.plot.table import make
+from pimsim.report import run_page, sweep_page
 from pimsim.report.page import Cell, Page, Section, Table
 
 VOID = {"meta", "link", "br", "img", "hr", "input"}
@@ -121,6 +123,14 @@ def test_a_sweeps_sections(sweep_file: Path) -> None:
 def test_a_sweep_names_its_best_points(sweep_file: Path) -> None:
     table = next(table for table in read(sweep_file).tables if table[0][:2] == ["objective", "value"])
     assert table[1] == ["least time", "0.5", "a", "16"]
+
+
+def test_a_point_without_a_metric_is_not_the_best_of_it() -> None:
+    frame = pd.DataFrame([{"system": "gpu", "time_s": 1.0, "area_mm2.total": None}, {"system": "pim", "time_s": 2.0, "area_mm2.total": 5.0},
+                          {"system": "npu", "time_s": 3.0, "area_mm2.total": 4.0}])  # fmt: skip
+    reader = Reader()
+    reader.feed(sweep_page(make("x", frame, {"axes": ["system"], "objectives": {"area_mm2.total": "min"}})))
+    assert [row[2] for row in reader.tables[0][1:]] == ["npu", "gpu"]
 
 
 def test_equal_results_give_equal_files(run: pimsim.Result) -> None:
