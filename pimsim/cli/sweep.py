@@ -110,6 +110,8 @@ def _say_preview(config: SweepConfig, options: Options, as_json: bool) -> None:
     left = seen.points - seen.cached - seen.refused
     click.echo(f"{seen.points:,} points: {seen.cached:,} from the cache, {left:,} to run"
                + (f", {seen.refused:,} whose configuration is refused" if seen.refused else ""))  # fmt: skip
+    for reason, count in Counter(seen.reasons).most_common(MOST_ROWS):
+        click.echo(f"  {count:,} refused: {reason}")
     for reason, count in reasons.most_common():
         click.echo(f"  {count:,} combinations left out: {reason}")
     if left:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pimsim import assets
-from pimsim.config import load_any, load_any_and_workload, load_workload, resolved
+from pimsim.config import load_any, load_workload, resolved
 from pimsim.config.document import KeyPath, leaves
 from pimsim.config.path import is_known, nearest_path
 from pimsim.config.sweep import SweepConfig
@@ -75,12 +75,12 @@ class Planner:
                       in enumerate(labels) if text in labels[:place]]  # fmt: skip
         for place, system in enumerate(systems):
             try:
-                models.append(type(load_any_and_workload(self._near(str(system)), self._near(str(workloads[0])))[0]))
+                models.append(type(load_any(self._near(str(system)))))
             except InputError as error:
                 found += [self._place("system", place, problem) for problem in error.problems]
-        for place, workload in enumerate(workloads[1:], start=1):
+        for place, workload in enumerate(workloads):
             try:
-                load_any_and_workload(self._near(str(systems[0])), self._near(str(workload)))
+                load_workload(self._near(str(workload)))
             except InputError as error:
                 found += [self._place("workload", place, problem) for problem in error.problems]
         if found:

@@ -13,7 +13,7 @@ from pimsim.errors import InputError, Problem
 from pimsim.sweep import table as tables
 from pimsim.sweep.cache import Cache
 from pimsim.sweep.plan import Plan, Planner, make_plan
-from pimsim.sweep.session import Notify, Progress, Session
+from pimsim.sweep.session import Notify, Progress, Session, refusal
 from pimsim.sweep.space import Excluded, Space
 from pimsim.sweep.table import Finished, Row, Table
 
@@ -109,8 +109,15 @@ def _session(options: Options) -> Session:
 
 def _grid(plan: Plan, session: Session, options: Options) -> Done:
     finished: list[Finished] = []
+
+    def keep(one: Finished) -> None:
+        if one.facts is not None and options.notify is not None and all(before.facts is None for before in finished):
+            for problem in tables.missing(plan.sweep, one.facts):
+                options.notify(f"{problem} (so far; the first result of {len(plan.points):,} has it not)")
+        finished.append(one)
+
     try:
-        session.run(plan.points, finished.append)
+        session.run(plan.points, keep)
     except (KeyboardInterrupt, OSError):
         if options.out is not None and finished:
             with contextlib.suppress(OSError, InputError):
@@ -136,7 +143,8 @@ class Preview:
 
     Attributes:
         points: how many to run. cached: of them, already finished. refused: of them, those whose configuration is wrong.
-        excluded: what is left out. seconds: estimate for the rest; None if nothing like it has run yet.
+        reasons: why they are refused, a sentence each. excluded: what is left out.
+        seconds: estimate for the rest; None if nothing like it has run yet.
     """
 
     points: int
@@ -144,6 +152,7 @@ class Preview:
     refused: int
     excluded: tuple[Excluded, ...]
     seconds: float | None
+    reasons: tuple[str, ...] = ()
 
 
 def preview(config: SweepConfig, options: Options) -> Preview:
@@ -160,5 +169,6 @@ def preview(config: SweepConfig, options: Options) -> Preview:
     left = len(facts) - len(there)
     walls = [known["host"]["wall_s"] for known in facts.values() if known and "host" in known] or cache.wall_times()
     seconds = left * sum(walls) / len(walls) / min(options.jobs or cores(), max(left, 1)) if walls else None
-    refused = sum(bool(point.problems) for point in plan.points)
-    return Preview(len(plan.points), sum(point.key in there for point in plan.points), refused, plan.excluded, seconds if left else 0.0)
+    refused = [found.error for point in plan.points if (found := refusal(point)) is not None]
+    return Preview(len(plan.points), sum(point.key in there for point in plan.points), len(refused), plan.excluded,
+                   seconds if left else 0.0, tuple(refused))  # fmt: skip

@@ -74,7 +74,7 @@ class Session:
                 self._progress(Progress(self._done, self._total, self._failed, self._from_cache))
 
         for point in points:
-            found = _refused(point) or self._cached(point)
+            found = refusal(point) or self._cached(point)
             if found is not None:
                 done(found)
             else:
@@ -121,7 +121,7 @@ class Session:
         return {key: path for key, path in found.items() if path is not None}
 
 
-def _refused(point: Point) -> Finished | None:
+def refusal(point: Point) -> Finished | None:
     """A point whose configuration was refused cannot run."""
     return Finished(point, error=_joined(point.problems), cached=True) if point.problems else None
 

@@ -90,7 +90,7 @@ def make_table(sweep: SweepConfig, axes: Sequence[str], finished: Iterable[Finis
     """
     ordered = sorted(finished, key=lambda one: one.point.number)
     metrics = [flat(one.facts) if one.facts is not None else {} for one in ordered]
-    names = _chosen(sweep, list(dict.fromkeys(name for row in metrics for name in row)))
+    names = _chosen(sweep, _columns(metrics))
     rows: list[Row] = []
     for one, row in zip(ordered, metrics, strict=True):
         status = FAILED if one.error else OK
@@ -104,24 +104,40 @@ def make_table(sweep: SweepConfig, axes: Sequence[str], finished: Iterable[Finis
     return Table(sweep, tuple(axes), tuple(rows), tuple(ordered), tuple(excluded), complete)
 
 
+def _columns(metrics: Iterable[Row]) -> list[str]:
+    """Every metric that a row has; one that is divided (area by unit) is a column only by its parts, though other rows have none at all."""
+    there = list(dict.fromkeys(name for row in metrics for name in row))
+    divided = {name[:place] for name in there for place, letter in enumerate(name) if letter == "."}
+    return [name for name in there if name not in divided]
+
+
 def context(axes: Iterable[str]) -> list[str]:
     """The axes that say what is run, not on what: points are weighed against one another only where these are equal."""
     return [name for name in axes if name == "workload" or name.startswith("workload.")]
+
+
+def missing(sweep: SweepConfig, facts: Mapping[str, Any]) -> list[Problem]:
+    """The metrics and objectives that a summary lacks, each at its place in the sweep's file."""
+    return _unknown(sweep, _columns([flat(facts)]))
+
+
+def _unknown(sweep: SweepConfig, there: list[str]) -> list[Problem]:
+    document = sweep._document
+    found = []
+    for name in dict.fromkeys((*sweep.metrics, *sweep.objectives)):
+        if name not in there and not any(one.startswith(f"{name}.") for one in there):
+            path = ("objectives", name) if name in sweep.objectives else ("metrics",)
+            problem = Problem(f"no result has '{name}'", nearest(name, there))
+            found.append(document.place(path).problem(path, problem.message, problem.allowed, at_key=True) if document else problem)
+    return found
 
 
 def _chosen(sweep: SweepConfig, there: list[str]) -> list[str]:
     """The metrics that the table has, of those that are ``there``."""
     if not there:
         return []
-    unknown = [name for name in (*sweep.metrics, *sweep.objectives) if name not in there
-               and not any(one.startswith(f"{name}.") for one in there)]  # fmt: skip
-    if unknown:
-        document = sweep._document
-        found = []
-        for name in dict.fromkeys(unknown):
-            path = ("objectives", name) if name in sweep.objectives else ("metrics",)
-            problem = Problem(f"no result has '{name}'", nearest(name, there))
-            found.append(document.place(path).problem(path, problem.message, problem.allowed, at_key=True) if document else problem)
+    found = _unknown(sweep, there)
+    if found:
         raise InputError(found)
     if not sweep.metrics:
         return there

@@ -66,6 +66,13 @@ def test_a_dry_run_says_what_is_cached_and_left_out(capsys: Captured, file: Path
         {"points": 3, "cached": 3, "refused": 0, "excluded": {"too small": 1}, "seconds": 0.0}
 
 
+def test_a_dry_run_says_why_points_are_refused(capsys: Captured, file: Path) -> None:
+    file.write_text("system: [pim-gpt, gpu-t4]\n" + file.read_text())
+    out = sweep(capsys, file, "--dry-run")[1].splitlines()
+    assert out[0] == "8 points: 0 from the cache, 4 to run, 4 whose configuration is refused"
+    assert out[1].startswith("  4 refused: ") and "memory.channels: unknown key 'memory'" in out[1]
+
+
 def test_an_unknown_axis_is_answered_with_the_nearest(capsys: Captured, file: Path) -> None:
     file.write_text(file.read_text().replace("asic.adders", "asic.aders"))
     assert sweep(capsys, file) == \

@@ -110,6 +110,16 @@ def test_systems_and_workloads_that_do_not_exist_are_said_at_their_place(tiny: s
         "2:19: system.1: 'pim-gtp' is not a system that ships, nor a file; did you mean 'pim-gpt'?"]
 
 
+def test_a_workload_that_does_not_exist_is_no_problem_of_the_system(tmp_path: Path) -> None:
+    file = tmp_path / "s.yaml"
+    file.write_text("system: pim-gtp\nworkload: [gpt2-smal]\n")
+    with pytest.raises(InputError) as caught:
+        make_plan(load_sweep(file))
+    assert [str(problem).removeprefix(f"{file}:").split(";")[0] for problem in caught.value.problems] == [
+        "1:9: system: 'pim-gtp' is not a system that ships, nor a file",
+        "2:12: workload.0: 'gpt2-smal' is not a workload that ships, nor a file"]
+
+
 def test_two_workloads_of_one_name_are_refused(tiny: str, tmp_path: Path) -> None:
     shutil.copytree(Path(tiny).parent, tmp_path / "there")
     with pytest.raises(InputError, match="two workloads are called 'tiny'"):

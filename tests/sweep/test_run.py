@@ -275,6 +275,20 @@ def test_a_metric_that_is_in_no_result_is_answered_with_the_nearest(spec: Spec, 
         done(spec | {"metrics": ["time"]}, cache)
 
 
+def test_a_metric_that_the_first_result_lacks_is_mentioned_at_once(spec: Spec, cache: Path) -> None:
+    said: list[str] = []
+    with pytest.raises(InputError):
+        run(load_sweep(spec | {"metrics": ["time"]}), Options(cache=cache, jobs=1, notify=said.append))
+    assert [text for text in said if "'time'" in text] == [
+        "metrics: no result has 'time'; did you mean 'time_s'? (so far; the first result of 6 has it not)"]
+
+
+def test_what_one_system_has_by_parts_and_another_not_at_all_is_columns_of_its_parts(tiny: str, cache: Path) -> None:
+    table = done({"system": ["pim-gpt", "gpu-t4"], "workload": tiny}, cache).table
+    assert not [name for name in table.rows[0] if name == "area_mm2"]
+    assert [row["area_mm2.total"] is None for row in table.rows] == [False, True]
+
+
 @pytest.mark.parametrize("name", ["file", "other"])
 def test_a_folder_that_is_no_sweeps_is_refused(spec: Spec, cache: Path, tmp_path: Path, name: str) -> None:
     (tmp_path / "file").write_text("")
