@@ -28,7 +28,8 @@ class KvInChannel:
         self._column_elements = geometry.unit_bytes // plan.npu.precision_bytes
 
     def stores(self, op: NpuOp, first: int, end: int) -> list[Transfer | Own]:
-        """q, k and v of the heads whose last element lies in ``first`` to ``end``; of latent attention, all when the last is done."""
+        """q, k and v of the heads whose last element lies in ``first`` to ``end``; of latent attention, all when the last is done. A
+        prompt's q stays on the chip."""
         layout = self.plan.layout
         if op.store != "kv":
             return [self._latent(op)] if self.append and end == op.n else []
@@ -45,12 +46,13 @@ class KvInChannel:
             for member in mine.get(channel, ()):
                 for head in done:
                     if head < queries:
-                        out.append(self._query(head, slot, 0, size))
+                        if not member.prompt:
+                            out.append(self._query(head, slot, 0, size))
                     elif head < queries + layout.heads:
                         out.append(self._keys(member, head - queries))
                     else:
                         out.append(self._values(member, head - queries - layout.heads))
-                slot += self.plan.member_slots(member.context)
+                slot += 0 if member.prompt else self.plan.member_slots(member.context)
             return join(out)
 
         return [Own(places, op.members)]
@@ -66,11 +68,13 @@ class KvInChannel:
             for member in mine.get(channel, ()):
                 if op.store == "latent":
                     out += [self._keys(member, 0), self._values(member, 0)]
+                elif member.prompt:
+                    continue
                 elif op.store == "query":
                     out.append(self._query(op.head, slot, 0, layout.value_dim))
                 else:
                     out += [self._query(query, slot, layout.value_dim, layout.head_dim) for query in range(layout.queries)]
-                slot += self.plan.member_slots(member.context)
+                slot += 0 if member.prompt else self.plan.member_slots(member.context)
             return join(out)
 
         return Own(places, op.members)
@@ -93,8 +97,8 @@ class KvInChannel:
         layout = self.plan.layout
         first = head % layout.chunk_heads * layout.head_dim // self._column_elements
         width = ceil_div(layout.head_dim, self._column_elements)
-        token = np.repeat(np.arange(member.context - member.tokens, member.context), width)
-        column = np.tile(first + np.arange(width), member.tokens)
+        token = np.repeat(np.arange(member.first_new, member.context), width)
+        column = np.tile(first + np.arange(width), member.context - member.first_new)
         part, column = np.divmod(column, self.geometry.columns)
         chunk = head // layout.chunk_heads * layout.head_chunks + part
         return token % layout.banks, member.rows.k[token // layout.banks * layout.key_chunks + chunk], column
@@ -103,7 +107,7 @@ class KvInChannel:
         """The columns that hold the new tokens in the rows of a head's dimensions."""
         layout = self.plan.layout
         blocks = layout.blocks(member.context)
-        steps = np.unique(np.arange(member.context - member.tokens, member.context) // self._column_elements)
+        steps = np.unique(np.arange(member.first_new, member.context) // self._column_elements)
         dimension = np.arange(layout.value_dim)
         out = []
         for step in steps:
@@ -116,7 +120,7 @@ class KvInChannel:
 
     def attended(self, op: NpuOp) -> tuple[Own | None, int]:
         """The results of decoding requests, in their channels; prompts have theirs in an ordinary tensor."""
-        decoding = [m for m in op.members if m.tokens == 1]
+        decoding = [m for m in op.members if not m.prompt]
         mine = by_channel(decoding)
         layout, slots = self.plan.layout, self.plan.slots
         elements = layout.heads * layout.queries * layout.value_dim
@@ -126,7 +130,7 @@ class KvInChannel:
             results = (slots.results(index, elements) for index, _ in enumerate(mine.get(channel, ())))
             return join([(bank[part], row[part], column[part]) for bank, row, column in results])
 
-        return Own(places, decoding) if mine else None, sum(m.tokens for m in op.members if m.tokens > 1)
+        return Own(places, decoding) if mine else None, sum(m.tokens for m in op.members if m.prompt)
 
     def pieces(self, member: Member, most_bytes: int) -> Iterator[tuple[int, int, Transfer | Own]]:
         """Keys and values of a request in its channel: whole rows of all banks, all heads, so many tokens."""
@@ -177,9 +181,8 @@ class KvOverChannels:
             return []
         out: list[Transfer | Own] = []
         for member in op.members:
-            begin = (member.context - member.tokens) * self._token_bytes
-            for rows in self._rows(member):
-                out.append(self._range(rows, member.channel, begin, begin + member.tokens * self._token_bytes))
+            begin, end = member.first_new * self._token_bytes, member.context * self._token_bytes
+            out += [self._range(rows, member.channel, begin, end) for rows in self._rows(member)]
         return out
 
     def attended(self, op: NpuOp) -> tuple[Own | None, int]:

@@ -44,6 +44,16 @@ class Member:
     rows: LayerRows
     tokens: int = 1
 
+    @property
+    def prompt(self) -> bool:
+        """Whether it is a piece of a prompt, whose attention is the NPU's."""
+        return self.tokens > 1
+
+    @property
+    def first_new(self) -> int:
+        """First new token that is kept: of more than a layer's window holds, the last ones are."""
+        return max(self.context - self.tokens, 0)
+
 
 @dataclass(frozen=True, slots=True)
 class NpuOp:

@@ -224,7 +224,7 @@ def test_tokens_of_a_prompt_share_the_columns_of_v() -> None:
     prompt = Member(0, 0, 64, rows, tokens=64)
     record = at.stage(StageWork("A", decoder_stage_ops(at.part, [prompt], "qkv")))
     assert record.commands["WR"] + len(at.lanes) * 0 <= record.bytes_written // 64
-    assert record.bytes_written == 64 * (16 + 64 * 16 + 2 * 512) + 64 * 2 * 512
+    assert record.bytes_written == 64 * (64 * 16 + 2 * 512) + 64 * 2 * 512
 
 
 def test_prompts_attend_on_the_npu_and_decoding_requests_in_memory() -> None:

@@ -70,15 +70,14 @@ def _kv(totals: Totals) -> Law:
 
 
 def _macs(totals: Totals) -> Law:
-    """MACs of the iterations are those of the graph. (Of decoding: prompts have MACs of their own on masked tokens.)"""
+    """MACs of the iterations are those of the graph; all tokens of a prompt attend to its last one's context, masked as it is."""
     run = totals.run
-    decoding = all(work.tokens == 1 for iteration in run.server.iterations for work in iteration.run.work)
-    if run.workload.part in ("qkv", "attention", "ffn") or "iterations" in run.approximate or not decoding:
+    if run.workload.part in ("qkv", "attention", "ffn") or "iterations" in run.approximate:
         return True, ""
     expected = 0
     for iteration in run.server.iterations:
         for part in run.parts:
-            expected += sum(_token_macs(part, work.context, run.workload.part == "block") for work in iteration.run.work)
+            expected += sum(work.tokens * _token_macs(part, work.context, run.workload.part == "block") for work in iteration.run.work)
     done = sum(totals.busy.under("macs").values())
     return done == expected, f"{done} MACs, the graph has {expected}"
 
