@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from pimsim import units
+from pimsim.devices.shared_channel import contend_plan
 from pimsim.sim.serving.account import Account
 from pimsim.sim.serving.run import Serving
 
@@ -44,10 +45,21 @@ class Totals:
         for group in self.run.groups:
             made.merge(group.rest)
         left = self.cycles * len(self.run.groups) - made[("ticks",)]
+        refreshes, each = self._refreshes(left)
         made.add(("ticks",), left)
+        made.add(("command", "REFab"), refreshes)
         for view in {name[1] for name in self.busy.counts if name[0] == "cause"}:
-            made.add(("cause", view, "idle"), left * self.channels)
+            made.add(("cause", view, "refresh"), refreshes * each)
+            made.add(("cause", view, "idle"), left * self.channels - refreshes * each)
         return made
+
+    def _refreshes(self, ticks: int) -> tuple[int, int]:
+        """Refreshes of the ranks in ticks for which devices stood still because of an approximation, and the ticks of one."""
+        config = self.run.config
+        if not self.run.approximate or config.controller.refresh == "none":
+            return 0, 0
+        timing = contend_plan(config).compiled.timing
+        return max(ticks, 0) * self.channels * config.memory.ranks // timing["tREFI"], timing["tRFCab"]
 
     @property
     def channels(self) -> int:
