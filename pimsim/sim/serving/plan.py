@@ -102,7 +102,8 @@ class Planner:
     def _layers(self, halves: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """Layers to run, and how often the stages behind the first, second ... layer count.
 
-        With two sub-batches the last weight is that of the C and D between the last two layers of the list.
+        With two sub-batches the C and D that stand for the others are the second ones of their kind: the first follow A and B, and
+        find channels and row buffers otherwise than the rest do.
         """
         every = range(self.part.layers)
         if not self.stand_in or self.part.layers < 3:
@@ -113,8 +114,10 @@ class Planner:
         chosen, weights = [same[0] for same in kinds.values()], [len(same) for same in kinds.values()]
         if halves == 2:
             last = list(kinds.values())[-1]
-            if len(last) > 1:
-                chosen, weights = [*chosen, last[1]], [*weights[:-1], weights[-1] - 1, 1]
+            if len(last) > 2:
+                chosen, weights = [*chosen, *last[1:3]], [*weights[:-1], 1, weights[-1] - 2, 1]
+            elif len(last) > 1:
+                chosen, weights = [*chosen, last[1]], [*weights[:-1], 1, 1]
         return tuple(chosen), tuple(weights)
 
     def _item(self, stage: Stage, layers: Sequence[int], batches: Sequence[Sequence[Work]], repeat: int) -> Item:
