@@ -42,6 +42,7 @@ def command(sweep: str, out: Path | None, jobs: int | None, scheduler: str | Non
     """Run SWEEP, a shipped sweep (pimsim list sweep) or a YAML file (pimsim schema sweep).
 
     Finished points are kept in a cache: a sweep that was interrupted goes on where it was when it is started again.
+    A point that cannot run does not stop the rest; the exit status is 1 if none can.
     """
     if search is not None and unverified:
         raise click.UsageError("--search and --unverified are two different things")
@@ -56,10 +57,12 @@ def command(sweep: str, out: Path | None, jobs: int | None, scheduler: str | Non
     done = _run(config, options, as_json)
     if as_json:
         emit_json(_facts(done, out))
-        return
-    _print(done, config)
-    if out is not None:
-        click.echo(f"wrote {out}", err=True)
+    else:
+        _print(done, config)
+        if out is not None:
+            click.echo(f"wrote {out}", err=True)
+    if done.table.failed == len(done.table.rows):
+        raise SystemExit(1)
 
 
 def _run(config: SweepConfig, options: Options, quiet: bool) -> Done:

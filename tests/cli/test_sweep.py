@@ -150,6 +150,11 @@ def test_failed_points_are_shown(capsys: Captured, file: Path) -> None:
     assert "failed: memory.channels=1, pim.global_buffer=1 KiB: pim.global_buffer: a buffer of 1024 B is smaller" in err
 
 
+def test_a_sweep_of_which_no_point_can_run_ends_with_1(capsys: Captured, file: Path) -> None:
+    file.write_text("workload: gpt3-xl\naxes: {memory.channels: [1, 2]}\n")
+    assert sweep(capsys, file)[0] == sweep(capsys, file, "--json")[0] == 1
+
+
 def test_search_and_unverified_exclude_each_other(capsys: Captured, file: Path) -> None:
     assert sweep(capsys, file, "--search", 3, "--unverified")[0] == 2
 
