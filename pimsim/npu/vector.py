@@ -46,9 +46,9 @@ def row_cycles(npu: NpuSpec, kind: str, elements: int, operands: int = 1) -> int
 
 
 def tree_cycles(npu: NpuSpec, elements: int) -> int:
-    """Steps of an adder tree over ``elements``."""
+    """Steps of an adder tree over ``elements``; a single lane adds two at a time."""
     steps = 1
     while elements > npu.vector_width:
-        elements = -(-elements // npu.vector_width)
+        elements = -(-elements // max(npu.vector_width, 2))
         steps += elements
     return steps

@@ -109,6 +109,6 @@ class VectorEstimate:
         """Steps of an adder tree of the unit's width over ``length`` elements."""
         steps = 1
         while length > self.npu.vector_width:
-            length = -(-length // self.npu.vector_width)
+            length = -(-length // max(self.npu.vector_width, 2))
             steps += length
         return steps
