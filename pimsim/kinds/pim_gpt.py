@@ -5,7 +5,9 @@ from __future__ import annotations
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
+from pimsim.config import SystemConfig
 from pimsim.devices.controller import Observer
+from pimsim.dram.compile import Compiled
 from pimsim.errors import InputError, Problem, problems_of
 from pimsim.kinds.job import Job, Views
 from pimsim.model.lowering import beyond_training, lower_workload
@@ -51,10 +53,14 @@ def _build(job: Job, trace: Trace) -> PimGptSystem:
     config = job.config
     made: list[PimGptSystem] = []
     found = problems_of(lambda: made.append(build(config, trace, fast_forward=job.fast_forward, fold=job.fold)))
-    found += problems_of(lambda: per_command(config, compile_memory(config.memory, config.controller, config.pim).timing))
+    found += problems_of(lambda: per_command(config, (made[0].compiled if made else _compiled(config)).timing))
     if found:
         raise InputError(dict.fromkeys(found))
     return made[0]
+
+
+def _compiled(config: SystemConfig) -> Compiled:
+    return compile_memory(config.memory, config.controller, config.pim)
 
 
 class _Views:
