@@ -133,22 +133,30 @@ class KvInChannel:
         return Own(places, decoding) if mine else None, sum(m.tokens for m in op.members if m.prompt)
 
     def pieces(self, member: Member, most_bytes: int) -> Iterator[tuple[int, int, Transfer | Own]]:
-        """Keys and values of a request in its channel: whole rows of all banks, all heads, so many tokens."""
+        """Keys and values of a request in its channel, all heads, so many tokens: of its rows what holds tokens."""
         layout, geometry = self.plan.layout, self.geometry
         row_bytes = geometry.banks * geometry.columns * geometry.unit_bytes
         k = member.rows.k[: layout.key_rows(member.context)]
         v = member.rows.v[: 0 if self.latent else layout.value_rows(member.context)]
-        count = ceil_div((len(k) + len(v)) * row_bytes, most_bytes)
-        for tokens, part_k, part_v in zip(split(member.context, count), np.array_split(k, count), np.array_split(v, count),
-                                          strict=True):  # fmt: skip
-            rows = np.concatenate((part_k, part_v))
+        rows = np.concatenate((k, v))
+        # a tile of K has a token in each bank, a block of V so many in each row of a bank
+        in_banks = np.minimum(member.context - np.arange(len(k)) // layout.key_rows(1) * layout.banks, layout.banks)
+        in_rows = np.minimum(member.context - np.arange(len(v)) // layout.value_rows(1) * layout.page, layout.page)
+        banks = np.concatenate((in_banks, np.full(len(v), geometry.banks)))
+        columns = np.concatenate((np.full(len(k), geometry.columns), -(-in_rows * geometry.columns // layout.page)))
+        count = ceil_div(len(rows) * row_bytes, most_bytes)
+        for tokens, here_k, here_v in zip(split(member.context, count), np.array_split(np.arange(len(k)), count),
+                                          np.array_split(np.arange(len(k), len(rows)), count), strict=True):  # fmt: skip
+            here = np.concatenate((here_k, here_v))
 
-            def places(channel: int, rows: np.ndarray = rows) -> Places:
+            def places(channel: int, here: np.ndarray = here) -> Places:
                 if channel != member.channel:
                     return EMPTY
                 unit = np.arange(geometry.banks * geometry.columns)
-                return (np.tile(unit // geometry.columns, len(rows)), np.repeat(rows, len(unit)),
-                        np.tile(unit % geometry.columns, len(rows)))
+                bank, column = np.tile(unit // geometry.columns, len(here)), np.tile(unit % geometry.columns, len(here))
+                row = np.repeat(here, len(unit))
+                held = (bank < banks[row]) & (column < columns[row])
+                return bank[held], rows[row[held]], column[held]
 
             if tokens:
                 yield layout.heads, tokens, Own(places, [member])

@@ -227,6 +227,16 @@ def test_tokens_of_a_prompt_share_the_columns_of_v() -> None:
     assert record.bytes_written == 64 * (64 * 16 + 2 * 512) + 64 * 2 * 512
 
 
+@pytest.mark.parametrize("tokens", [1, 33, 128, 512, 600])
+def test_a_prompt_reads_back_the_columns_that_hold_its_keys_and_values(tokens: int) -> None:
+    at = device()
+    (member,) = members(at, [(tokens, 0)])
+    read = [np.stack(transfer.places(0), axis=1) for _, _, transfer in at.kv.pieces(member, 1 << 20)]
+    keys = tokens * 512 * 2 // 64  # a token's heads fill a row
+    values = sum(-(-min(512, tokens - first) // 32) for first in range(0, tokens, 512)) * 512  # 32 tokens a column, 512 dimensions
+    assert len(np.unique(np.concatenate(read), axis=0)) == sum(map(len, read)) == keys + values
+
+
 def test_prompts_attend_on_the_npu_and_decoding_requests_in_memory() -> None:
     at = device()
     one, two = members(at, [(64, 0), (100, 1)])
